@@ -1,0 +1,13 @@
+/** @file foretell.h  The whole public interface. */
+#ifndef FORETELL_FORETELL_H
+#define FORETELL_FORETELL_H
+
+#include <foretell/base.h>
+#include <foretell/calendar.h>
+#include <foretell/forecast.h>
+#include <foretell/forecaster.h>
+#include <foretell/plot.h>
+#include <foretell/prophet.h>
+#include <foretell/series.h>
+
+#endif

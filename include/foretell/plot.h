@@ -1,0 +1,57 @@
+/**
+ * @file plot.h
+ * Pictures of forecasts: SVG, PNG and PDF from one drawing code.
+ */
+#ifndef FORETELL_PLOT_H
+#define FORETELL_PLOT_H
+
+#include <foretell/forecaster.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ftl_plot_format { FTL_PLOT_SVG, FTL_PLOT_PNG, FTL_PLOT_PDF } ftl_plot_format;
+
+/** How a picture looks. Zero-initialise for the defaults. */
+typedef struct ftl_plot_style {
+    double width, height; /**< in points (1/72 inch); 0: 720 x 432 a chart, taller for components and grids */
+    double scale;         /**< PNG pixels per point; 0: 2 */
+    bool dark;            /**< light strokes on a dark ground */
+    const char *title;    /**< NULL: the id of the series, if any */
+    bool changepoints;    /**< mark the changepoints of the items' models */
+    size_t history_rows;  /**< show only the last so many observations; 0: all */
+} ftl_plot_style;
+
+/** One chart: a series with its forecast. Both borrowed. */
+typedef struct ftl_plot_item {
+    const ftl_series *series;     /**< observations as dots; NULL: none */
+    const ftl_forecast *forecast; /**< line, bands of its central intervals, cap and floor; NULL: the series alone */
+    const ftl_model *model;       /**< for its changepoints; NULL: none are marked */
+} ftl_plot_item;
+
+/**
+ * Draws the forecast plot: observations as dots, the point forecast as a line, central intervals as bands (the widest
+ * lightest), cap and floor dashed. Several items become a grid of small multiples.
+ * @param path  written whole or not at all; "-" is standard output
+ * @return FTL_OK; FTL_EINVAL (no items, size); FTL_EIO; FTL_ENOMEM
+ */
+FTL_API ftl_status ftl_plot_forecast(const ftl_plot_item *items, size_t n_items, const ftl_plot_style *style,
+                                     ftl_plot_format format, const char *path, ftl_error *err);
+
+/**
+ * Draws the components of one forecast as Prophet does: trend, holidays, weekly, yearly, other seasonalities over one
+ * period, regressors; multiplicative ones in percent.
+ * @param model  borrowed: its seasonal profiles are asked of it (ftl_model_profile())
+ */
+FTL_API ftl_status ftl_plot_components(const ftl_model *model, const ftl_forecast *forecast,
+                                       const ftl_plot_style *style, ftl_plot_format format, const char *path,
+                                       ftl_error *err);
+
+/** The format that a file name's ending asks for (.svg .png .pdf, any case). FTL_EINVAL for another one. */
+FTL_API ftl_status ftl_plot_format_of(const char *path, ftl_plot_format *out, ftl_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

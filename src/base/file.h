@@ -1,0 +1,25 @@
+/* Files: reading whole ones, and writing so that a reader sees all of the new content or all of the old. */
+#ifndef FI_BASE_FILE_H
+#define FI_BASE_FILE_H
+
+#include <foretell/base.h>
+
+/*
+ * Reads a whole file ("-" is standard input), gunzipping it if it begins with the gzip magic. *data is NUL-terminated
+ * (the NUL not counted in *size) and goes to fi_free(). More than max_size bytes of content is FTL_EDATA.
+ */
+ftl_status fi_file_read(const char *path, size_t max_size, char **data, size_t *size, ftl_error *err);
+
+/*
+ * An atomic writer: bytes go to a temporary file beside `path`, and fi_file_commit() flushes it to disk and renames it
+ * over `path`. Killed at any moment, `path` holds its old content or all of the new. "-" writes to standard output.
+ */
+typedef struct fi_file fi_file;
+ftl_status fi_file_create(const char *path, fi_file **out, ftl_error *err);
+ftl_status fi_file_write(fi_file *file, const void *bytes, size_t n, ftl_error *err);
+/* Ends the file and frees the handle, also on failure (which then leaves the old file and no temporary). */
+ftl_status fi_file_commit(fi_file *file, ftl_error *err);
+/* Throws the new content away and frees the handle. NULL is fine. */
+void fi_file_discard(fi_file *file);
+
+#endif
