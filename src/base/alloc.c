@@ -23,7 +23,8 @@ static int may_allocate(size_t count, size_t size)
 void *fi_alloc(size_t count, size_t size)
 {
     if (!may_allocate(count, size)) return NULL;
-    return malloc(count * size ? count * size : 1);
+    size_t bytes = count * size;
+    return malloc(bytes > 0 ? bytes : 1);
 }
 
 void *fi_calloc(size_t count, size_t size)
@@ -35,7 +36,8 @@ void *fi_calloc(size_t count, size_t size)
 void *fi_realloc(void *block, size_t count, size_t size)
 {
     if (!may_allocate(count, size)) return NULL;
-    return realloc(block, count * size ? count * size : 1);
+    size_t bytes = count * size;
+    return realloc(block, bytes > 0 ? bytes : 1);
 }
 
 char *fi_strndup(const char *text, size_t n)
