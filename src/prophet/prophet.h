@@ -16,6 +16,8 @@
 
 #include "forecast/forecaster.h"
 
+#include <foretell/prophet.h>
+
 typedef enum prophet_growth { PROPHET_LINEAR, PROPHET_LOGISTIC, PROPHET_FLAT } prophet_growth; /* Stan's trend_indicator */
 typedef enum prophet_scaling { PROPHET_ABSMAX, PROPHET_MINMAX } prophet_scaling;
 typedef enum prophet_mode { PROPHET_ADDITIVE, PROPHET_MULTIPLICATIVE } prophet_mode;
