@@ -120,9 +120,13 @@ typedef struct ftl_holiday {
 } ftl_holiday;
 
 /**
- * Public holidays of a country or of one of its subdivisions ("US", "US-CA", also alpha-3 and the aliases that Prophet
- * knows, such as "TU"), from a table built into the library (1995 to 2050).
+ * Public holidays of a country or of one of its subdivisions, from a table built into the library (1995 to 2050).
+ * They are those of the Python package `holidays` as Prophet asks for them: observed days included, several holidays
+ * of one day apart, names in English where the package has them.
  *
+ * @param country  alpha-2 or alpha-3 code, English name, or an alias that Prophet knows ("US", "USA", "United States",
+ *                 "TU"); also a financial market ("XNYS", "NYSE"). A subdivision, by code or name, follows after '-'
+ *                 or '_': "US-CA", "DE_Bayern". Case does not matter; blank, '-' and '_' are the same.
  * @param from_year, to_year  inclusive; years outside the table have no entries
  * @param out    new array in order of date then name, to be freed with ftl_holidays_free(); NULL on failure
  * @param n_out  its length
@@ -133,10 +137,11 @@ FTL_API ftl_status ftl_holidays_of(const char *country, int from_year, int to_ye
                                    ftl_error *err);
 FTL_API void ftl_holidays_free(ftl_holiday *holidays);
 
-/** Number of countries in the table. */
+/** Number of countries and financial markets in the table. */
 FTL_API size_t ftl_country_count(void);
-/** @return the i-th country's ISO 3166-1 alpha-2 code; its English name and its subdivisions ("CA TX ...", blank
- *  separated, may be empty) where the pointers are not NULL. Static. NULL when i is out of range. */
+/** @return the i-th country's ISO 3166-1 alpha-2 code (after the countries, a financial market's ISO 10383 code); its
+ *  English name and its subdivisions ("CA TX ...", blank separated, may be empty) where the pointers are not NULL.
+ *  Static. NULL when i is out of range. */
 FTL_API const char *ftl_country_at(size_t i, const char **name, const char **subdivisions);
 
 #ifdef __cplusplus
