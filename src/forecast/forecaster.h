@@ -68,6 +68,8 @@ struct ftl_forecaster {
     size_t (*n_profiles)(const void *model);
     ftl_status (*profile)(const void *model, size_t i, ftl_profile **out, ftl_error *err);
     const ftl_time *(*changepoints)(const void *model, size_t *n);
+    /* Optional: ascending times of the history, for models read from files that the driver did not write. */
+    const ftl_time *(*times)(const void *model, size_t *n, ftl_time_kind *kind);
 };
 
 struct ftl_config {
@@ -83,7 +85,8 @@ struct ftl_model {
     bool has_freq;
     ftl_freq freq;
     uint64_t seed;     /* the seed really used */
-    double fit_seconds;
+    double fit_seconds; /* NaN: not known (read from a file) */
+    char *options;     /* the configuration as text (ftl_config_text); NULL: not known */
     void *state;       /* the forecaster's own */
 };
 

@@ -1,0 +1,7 @@
+/* The forecasters: the one file that knows every system. The first one is the default of the command line. */
+#include "stats/stats.h"
+
+const ftl_forecaster *const fi_forecasters[] = {
+    &naive_forecaster,
+};
+const size_t fi_n_forecasters = sizeof fi_forecasters / sizeof *fi_forecasters;
