@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Installs a build into a temporary place, moves it, and builds a stranger's program against it by pkg-config and by
+# CMake; looks into the Debian packages too, where dpkg-deb is at hand.
+#
+#     tests/installed.sh BUILD_FOLDER
+set -euo pipefail
+build=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")/installed" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() {
+    echo "tests/installed.sh: $*" >&2
+    exit 1
+}
+
+cmake --install "$build" --prefix "$work/first" >/dev/null
+mv "$work/first" "$work/moved" # nothing may remember where it was installed
+prefix=$work/moved
+cd "$work"
+"$prefix/bin/foretell" --version
+for file in share/man/man1/foretell.1 share/bash-completion/completions/foretell share/doc/foretell/LICENSE; do
+    [ -s "$prefix/$file" ] || fail "$file was not installed, or is empty"
+done
+bash -n "$prefix/share/bash-completion/completions/foretell"
+
+export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+# shellcheck disable=SC2046 # flags are words
+"${CC:-cc}" -std=c11 -Wall -Wextra -Werror "$here/main.c" -o by-pkg-config $(pkg-config --cflags --libs foretell) -lm
+LD_LIBRARY_PATH=$prefix/lib ./by-pkg-config
+cmake -S "$here" -B by-cmake -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
+cmake --build by-cmake >/dev/null
+./by-cmake/stranger
+
+# Every exported symbol is public API.
+stray=$(nm -D --defined-only "$prefix/lib/libforetell.so" | awk '{print $3}' | grep -v '^ftl_' || true)
+[ -z "$stray" ] || fail "the library exports what is no API: $stray"
+
+if command -v dpkg-deb >/dev/null; then
+    (cd "$build" && cpack -G DEB -B "$work/packages" >/dev/null)
+    rm -rf "$work/packages/_CPack_Packages"
+    for name in libforetell0 libforetell-dev foretell; do
+        dpkg-deb --info "$work/packages/$name"_*.deb >/dev/null || fail "no package $name"
+    done
+    dpkg-deb --contents "$work"/packages/libforetell0_*.deb | grep -q 'usr/lib/libforetell.so.0' ||
+        fail "libforetell0 lacks the library"
+    dpkg-deb --contents "$work"/packages/foretell_*.deb | grep -q 'usr/bin/foretell' || fail "foretell lacks the program"
+fi
+echo "installed use: ok"
