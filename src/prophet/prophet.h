@@ -30,6 +30,7 @@ typedef enum prophet_intervals { PROPHET_INTERVALS_EXACT, PROPHET_INTERVALS_SAMP
 /* Order of an automatic seasonality: PROPHET_ORDER_AUTO, or the Fourier order (0: off). */
 enum { PROPHET_ORDER_AUTO = -1 };
 enum { PROPHET_YEARLY_ORDER = 10, PROPHET_WEEKLY_ORDER = 3, PROPHET_DAILY_ORDER = 4 };
+enum { PROPHET_MAX_ORDER = 1000, PROPHET_MAX_WINDOW = 3660 }; /* Fourier terms; days around a holiday */
 
 typedef struct prophet_seasonality {
     char *name;
@@ -212,7 +213,15 @@ extern const fi_option prophet_options[];
 extern const size_t prophet_n_options;
 ftl_status prophet_config_check(const void *config, ftl_error *err);
 void prophet_config_release(void *config);           /* the items; the driver frees TEXT fields */
+/* What the option table says, for those that have no driver: NULL texts, no items. */
+void prophet_config_defaults(prophet_config *config);
+void prophet_config_release_all(prophet_config *config); /* items and TEXT fields: for copies */
 ftl_status prophet_config_copy(const prophet_config *from, prophet_config *to, ftl_error *err);
+bool prophet_seasonality_copy(const prophet_seasonality *from, prophet_seasonality *to); /* false: no memory */
+/* The order that an option such as yearly_seasonality asks for, or PROPHET_ORDER_AUTO. */
+ftl_status prophet_parse_order(const char *option, const char *text, int default_order, int *order, ftl_error *err);
+/* The option changepoints: a new ascending array (fi_free), empty for "none"; *indexed: plain numbers, not dates. */
+ftl_status prophet_parse_changepoints(const char *text, ftl_time **out, size_t *n, bool *indexed, ftl_error *err);
 /* Checks a name as Prophet's validate_column_name does; the flags switch off single checks. */
 ftl_status prophet_check_name(const prophet_config *config, const char *name, bool check_holidays,
                               bool check_seasonalities, bool check_regressors, ftl_error *err);
@@ -220,6 +229,8 @@ ftl_status prophet_check_name(const prophet_config *config, const char *name, bo
 /* prepare.c: everything of a fit before the solver: scales, seasonalities, changepoints, columns, history frame.
    On success `model` is complete but for parameters and certificate. */
 ftl_status prophet_prepare(const prophet_config *config, const ftl_series *series, prophet_model *model, ftl_error *err);
+/* Adds a warning to a model. */
+ftl_status prophet_warn(prophet_model *model, ftl_error *err, const char *format, ...) FTL_PRINTF(3, 4);
 /* Prepares rows to predict (checks columns, scales t, cap and regressors); kept rows are sorted by time. */
 ftl_status prophet_prepare_future(const prophet_model *model, const ftl_series *rows, prophet_frame *out, ftl_error *err);
 
@@ -227,7 +238,9 @@ ftl_status prophet_prepare_future(const prophet_model *model, const ftl_series *
 ftl_status prophet_features(const prophet_model *model, const prophet_frame *frame, double *X, ftl_error *err);
 /* Fourier terms of one seasonality: out [2 * order, n], sin and cos of 2 pi i days / period. */
 void prophet_fourier(const ftl_time *ds, size_t n, double period_days, size_t order, double *out);
-/* Builds model->columns and model->components for its history (seasonalities, holidays, regressors resolved). */
+/* Collects model->train_holiday_names: the own ones, then those of the country in the years of the history. */
+ftl_status prophet_collect_holiday_names(prophet_model *model, ftl_error *err);
+/* Builds model->columns and model->components (seasonalities, holidays with their names, regressors resolved). */
 ftl_status prophet_build_columns(prophet_model *model, ftl_error *err);
 
 /* intervals.c and samples.c work on these rows, all in scaled units. */
