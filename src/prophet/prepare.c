@@ -560,12 +560,12 @@ static ftl_status scale_history(prophet_model *model, ftl_error *err)
     return st ? st : scale_rows(model, h, err);
 }
 
-ftl_status prophet_prepare(const prophet_config *config, const ftl_series *series, prophet_model *model, ftl_error *err)
+static ftl_status prepare(const prophet_config *config, const ftl_series *series, prophet_model *model, ftl_error *err)
 {
     *model = (prophet_model){.kind = ftl_series_time_kind(series), .n_draws = 1, .init_k = NAN, .init_m = NAN};
     const double *y = ftl_series_values(series);
     size_t n = 0;
-    for (size_t i = 0; i < ftl_series_n_obs(series); i++) n += !isnan(y[i]);
+    for (size_t i = 0; i < ftl_series_n_obs(series); i++) n += isnan(y[i]) ? 0 : 1;
     if (n < 2)
         return fi_fail(err, FTL_EDATA, "only %zu of %zu rows have a value; Prophet needs 2 at least", n,
                        ftl_series_n_obs(series));
@@ -580,7 +580,15 @@ ftl_status prophet_prepare(const prophet_config *config, const ftl_series *serie
     if (!st) st = set_changepoints(model, err);
     if (!st) st = copy_holidays(model, err);
     if (!st) st = prophet_build_columns(model, err);
-    if (st) prophet_model_release(model);
+    return st;
+}
+
+ftl_status prophet_prepare(const prophet_config *config, const ftl_series *series, prophet_model *model, ftl_error *err)
+{
+    ftl_status st = prepare(config, series, model, err);
+    if (!st) return FTL_OK;
+    prophet_model_release(model);
+    if (*ftl_series_id(series)) fi_fail_prefix(err, "series '%s'", ftl_series_id(series));
     return st;
 }
 
