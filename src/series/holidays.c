@@ -45,8 +45,10 @@ static const char *after_list(const char *list)
 
 static const fi_country *find_country(const char *text, size_t n)
 {
+    for (size_t i = 0; i < fi_n_countries; i++) /* nearly always it is the code: look no further than there first */
+        if (same(text, n, fi_countries[i].names)) return &fi_countries[i];
     for (size_t i = 0; i < fi_n_countries; i++)
-        if (in_list(text, n, fi_countries[i].names)) return &fi_countries[i];
+        if (in_list(text, n, after(fi_countries[i].names))) return &fi_countries[i];
     return NULL;
 }
 
