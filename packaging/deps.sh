@@ -43,13 +43,13 @@ for group in "${@:-build}"; do
         library libcairo2-dev cairo cairo/cairo.h
         library zlib1g-dev zlib zlib.h
         library libcmocka-dev cmocka cmocka.h
+        need python3 has python3 # some tests are scripts
         need fonts-dejavu-core some_font
         ;;
     check)
         need clang-14 has clang-14
         need libclang-rt-14-dev fuzzing_clang
         need clang-format-14 has clang-format-14
-        need python3 has python3
         ;;
     *)
         echo "packaging/deps.sh: unknown group '$group'; there are: build, check" >&2

@@ -48,5 +48,10 @@ for log in "$folder"/crashes/*.log; do
     echo "--- $log"
     tail -n 40 "$log"
 done
+if [ ${#fuzzers[@]} = 0 ]; then
+    echo "no fuzzer in $folder/tests" >&2
+    failed=1
+    fuzzers=(none)
+fi
 echo "$((${#fuzzers[@]} - failed)) passed, $failed failed, 0 skipped" | tee "$folder/test-counts"
 [ "$failed" = 0 ]
