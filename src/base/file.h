@@ -5,6 +5,19 @@
 #include <foretell/base.h>
 
 /*
+ * A stream of bytes from a file, standard input ("-") or memory, gunzipped where it begins with the gzip magic.
+ * fi_input_read() fills buffer[0, n) as far as the stream goes: *got < n only at its end.
+ */
+typedef struct fi_input fi_input;
+ftl_status fi_input_open(const char *path, fi_input **out, ftl_error *err);
+/* Borrows text[0, size); `name` stands for it in messages. */
+ftl_status fi_input_memory(const char *text, size_t size, const char *name, fi_input **out, ftl_error *err);
+ftl_status fi_input_read(fi_input *input, void *buffer, size_t n, size_t *got, ftl_error *err);
+/* Share of the stream read, 0..1; negative if its size is not known. May be called while another thread reads. */
+double fi_input_progress(const fi_input *input);
+void fi_input_close(fi_input *input);
+
+/*
  * Reads a whole file ("-" is standard input), gunzipping it if it begins with the gzip magic. *data is NUL-terminated
  * (the NUL not counted in *size) and goes to fi_free(). More than max_size bytes of content is FTL_EDATA.
  */
@@ -13,6 +26,7 @@ ftl_status fi_file_read(const char *path, size_t max_size, char **data, size_t *
 /*
  * An atomic writer: bytes go to a temporary file beside `path`, and fi_file_commit() flushes it to disk and renames it
  * over `path`. Killed at any moment, `path` holds its old content or all of the new. "-" writes to standard output.
+ * A symbolic link stays, its target is replaced; what is no regular file (a pipe, /dev/null) is written through.
  */
 typedef struct fi_file fi_file;
 ftl_status fi_file_create(const char *path, fi_file **out, ftl_error *err);

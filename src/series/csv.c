@@ -1,0 +1,606 @@
+#include "series/csv.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/number.h"
+#include "series/table.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_COLUMNS = 10000, EXCERPT_MAX = 60 };
+
+/* ---- the header ---- */
+
+static ftl_status check_encoding(fi_rows *rows, ftl_error *err)
+{
+    const char *bytes;
+    size_t n;
+    ftl_status st = fi_rows_look(rows, &bytes, &n, err);
+    if (st) return st;
+    if (n >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) rows->begin += 3;
+    if (n >= 2 && (memcmp(bytes, "\xFF\xFE", 2) == 0 || memcmp(bytes, "\xFE\xFF", 2) == 0))
+        return fi_fail(err, FTL_EDATA, "%s: is UTF-16 text; save it as UTF-8", rows->name);
+    if (n >= 4 && memcmp(bytes, "PAR1", 4) == 0)
+        return fi_fail(err, FTL_EDATA, "%s: is a Parquet file; convert it to CSV", rows->name);
+    if (n >= 4 && memcmp(bytes, "PK\3\4", 4) == 0)
+        return fi_fail(err, FTL_EDATA, "%s: is a zip or Excel file; save the table in it as CSV", rows->name);
+    return FTL_OK;
+}
+
+/* Is text[0, n) UTF-8 without NUL? (Surrogates and overlong forms are refused too.) */
+static bool is_text(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        unsigned char c = (unsigned char)text[i];
+        unsigned more = c < 0x80 ? 0 : c < 0xC2 ? 9 : c < 0xE0 ? 1 : c < 0xF0 ? 2 : c < 0xF5 ? 3 : 9;
+        if (c == 0 || more == 9 || more >= n - i) return false;
+        for (unsigned k = 1; k <= more; k++)
+            if (((unsigned char)text[i + k] & 0xC0) != 0x80) return false;
+        unsigned char second = more ? (unsigned char)text[i + 1] : 0x80;
+        if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) || (c == 0xF0 && second < 0x90) ||
+            (c == 0xF4 && second > 0x8F))
+            return false;
+        i += more + 1;
+    }
+    return true;
+}
+
+/* All names of the header, in *names[n_fields] (each owned). */
+static ftl_status read_names(fi_csv *csv, char ***names, ftl_error *err)
+{
+    bool have;
+    fi_rows *rows = &csv->rows;
+    ftl_status st = fi_rows_peek(rows, &have, err);
+    if (st) return st;
+    if (!have) return fi_fail(err, FTL_EDATA, "%s: is empty; expected a header line such as ds,y", rows->name);
+    if (rows->n_fields > MAX_COLUMNS)
+        return fi_fail(err, FTL_EDATA,
+                       "%s:%zu: has %zu columns, more than %d; write one row an observation with columns "
+                       "unique_id,ds,y",
+                       rows->name, rows->line, rows->n_fields, MAX_COLUMNS);
+    csv->n_fields = rows->n_fields;
+    *names = fi_calloc(csv->n_fields, sizeof **names);
+    if (!*names) return fi_fail_memory(err);
+    for (size_t i = 0; i < csv->n_fields; i++) {
+        const fi_field *field = &rows->fields[i];
+        if (!is_text(field->text, field->n))
+            return fi_fail(err, FTL_EDATA, "%s:%zu: the name of column %zu is not UTF-8 text; is this a CSV file?",
+                           rows->name, rows->line, i + 1);
+        (*names)[i] = fi_strndup(field->text, field->n);
+        if (!(*names)[i]) return fi_fail_memory(err);
+    }
+    fi_rows_take(rows);
+    return FTL_OK;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static ftl_status check_unique(const fi_csv *csv, char **names, ftl_error *err)
+{
+    const char **sorted = fi_alloc(csv->n_fields, sizeof *sorted);
+    if (!sorted) return fi_fail_memory(err);
+    for (size_t i = 0; i < csv->n_fields; i++) sorted[i] = names[i];
+    qsort(sorted, csv->n_fields, sizeof *sorted, compare_names);
+    ftl_status st = FTL_OK;
+    for (size_t i = 1; i < csv->n_fields && !st; i++)
+        if (*sorted[i] && strcmp(sorted[i - 1], sorted[i]) == 0)
+            st = fi_fail(err, FTL_EDATA, "%s: there are two columns '%.60s'; rename or remove one", csv->rows.name,
+                         sorted[i]);
+    fi_free(sorted);
+    return st;
+}
+
+static size_t find_name(const fi_csv *csv, char **names, const char *name)
+{
+    for (size_t i = 0; i < csv->n_fields; i++)
+        if (strcmp(names[i], name) == 0) return i;
+    return FI_NO_ID;
+}
+
+static ftl_status no_column(const fi_csv *csv, char **names, const char *name, const char *option, ftl_error *err)
+{
+    const char *nearest = fi_nearest(name, (const char *const *)names, csv->n_fields);
+    fi_buf list = {0};
+    for (size_t i = 0; i < csv->n_fields && list.size < 200; i++)
+        fi_buf_printf(&list, "%s%.60s", i ? ", " : "", names[i]);
+    const char *separator = csv->n_fields > 1        ? NULL
+                            : strchr(names[0], ';')  ? "semicolons"
+                            : strchr(names[0], '\t') ? "tabs"
+                                                     : NULL;
+    ftl_status st;
+    if (separator)
+        st = fi_fail(err, FTL_EDATA,
+                     "%s: there is no column '%.60s', and the fields are separated by %s; separate "
+                     "them by commas",
+                     csv->rows.name, name, separator);
+    else
+        st = fi_fail(err, FTL_EDATA,
+                     "%s: there is no column '%.60s'; the columns are: %s; name the right one with %s%s%s%s",
+                     csv->rows.name, name, list.data ? list.data : "", option, nearest ? " (did you mean '" : "",
+                     nearest ? nearest : "", nearest ? "'?)" : "");
+    fi_buf_release(&list);
+    return st;
+}
+
+static ftl_status find_roles(fi_csv *csv, char **names, const ftl_csv_options *o, ftl_error *err)
+{
+    const char *time = o->time_column ? o->time_column : "ds", *y = o->target_column ? o->target_column : "y";
+    const char *id = o->id_column ? o->id_column : "unique_id";
+    csv->time_name = fi_strdup(time);
+    csv->y_name = fi_strdup(y);
+    csv->id_name = fi_strdup(id);
+    csv->null_text = o->null_text ? fi_strdup(o->null_text) : NULL;
+    if (!csv->time_name || !csv->y_name || !csv->id_name || (o->null_text && !csv->null_text))
+        return fi_fail_memory(err);
+    csv->null_size = o->null_text ? strlen(o->null_text) : 0;
+    if (strcmp(time, y) == 0 || strcmp(time, id) == 0 || strcmp(y, id) == 0)
+        return fi_fail(err, FTL_EINVAL,
+                       "the columns of ids ('%.60s'), times ('%.60s') and values ('%.60s') must differ", id, time, y);
+    csv->time_at = find_name(csv, names, time);
+    csv->y_at = find_name(csv, names, y);
+    csv->id_at = find_name(csv, names, id);
+    if (csv->time_at == FI_NO_ID) return no_column(csv, names, time, "--time-col", err);
+    if (csv->y_at == FI_NO_ID && !o->no_target) return no_column(csv, names, y, "--target-col", err);
+    if (csv->id_at == FI_NO_ID && o->id_column) return no_column(csv, names, id, "--id-col", err);
+    return FTL_OK;
+}
+
+static bool is_ignored(const ftl_csv_options *o, const char *name)
+{
+    for (size_t i = 0; i < o->n_ignore; i++)
+        if (strcmp(o->ignore_columns[i], name) == 0) return true;
+    return false;
+}
+
+/* The columns without a role of their own. One without a name is the row number that pandas writes: left out. */
+static ftl_status find_columns(fi_csv *csv, char **names, const ftl_csv_options *o, ftl_error *err)
+{
+    csv->columns = fi_calloc(csv->n_fields, sizeof *csv->columns);
+    if (!csv->columns) return fi_fail_memory(err);
+    for (size_t i = 0; i < csv->n_fields; i++) {
+        if (i == csv->id_at || i == csv->time_at || i == csv->y_at || !*names[i] || is_ignored(o, names[i])) continue;
+        csv->columns[csv->n_columns++] = (csv_column){names[i], i, COLUMN_UNKNOWN};
+        names[i] = NULL;
+    }
+    if (o->no_target) csv->y_at = FI_NO_ID; /* not to be read even where it is there */
+    return FTL_OK;
+}
+
+ftl_status fi_csv_open(fi_csv *csv, fi_input *input, const char *name, const ftl_csv_options *options, ftl_error *err)
+{
+    static const ftl_csv_options defaults = {0};
+    const ftl_csv_options *o = options ? options : &defaults;
+    char **names = NULL;
+    *csv = (fi_csv){0};
+    ftl_status st = fi_rows_init(&csv->rows, input, name, MAX_COLUMNS, err);
+    if (st) return st;
+    st = check_encoding(&csv->rows, err);
+    if (!st) st = read_names(csv, &names, err);
+    if (!st) st = check_unique(csv, names, err);
+    if (!st) st = find_roles(csv, names, o, err);
+    if (!st) st = find_columns(csv, names, o, err);
+    for (size_t i = 0; names && i < csv->n_fields; i++) fi_free(names[i]);
+    fi_free(names);
+    if (st) fi_csv_close(csv);
+    return st;
+}
+
+void fi_csv_close(fi_csv *csv)
+{
+    fi_rows_release(&csv->rows);
+    for (size_t c = 0; c < csv->n_columns; c++) fi_free(csv->columns[c].name);
+    fi_free(csv->columns);
+    fi_free(csv->id_name);
+    fi_free(csv->time_name);
+    fi_free(csv->y_name);
+    fi_free(csv->null_text);
+    *csv = (fi_csv){0};
+}
+
+/* ---- fields ---- */
+
+/* The start of a field for a message: cut, and never in the middle of a UTF-8 character. */
+static const char *excerpt(const fi_field *field, char out[EXCERPT_MAX + 4])
+{
+    size_t n = field->n;
+    if (n > EXCERPT_MAX) {
+        for (n = EXCERPT_MAX; n && ((unsigned char)field->text[n] & 0xC0) == 0x80;) n--;
+    }
+    memcpy(out, field->text, n);
+    for (size_t i = 0; i < n; i++)
+        if (!out[i]) out[i] = '?';
+    strcpy(out + n, n < field->n ? "..." : "");
+    return out;
+}
+
+/* "file:line: column 'c': 'text' WHAT" */
+static ftl_status bad_field(const fi_csv *csv, const char *column, const fi_field *field, const char *what,
+                            ftl_error *err)
+{
+    char text[EXCERPT_MAX + 4];
+    if (memchr(field->text, '\0', field->n)) what = "holds a NUL byte; is this a text file?";
+    return fi_fail(err, FTL_EDATA, "%s:%zu: column '%.60s': '%s' %s", csv->rows.name, csv->rows.line, column,
+                   excerpt(field, text), what);
+}
+
+static bool is_missing(const fi_csv *csv, const fi_field *field)
+{
+    static const char *const spellings[] = {"NA", "N/A", "NaN", "nan", "null", "NULL", "None"};
+    size_t n = field->n;
+    if (n == 0) return true;
+    if (csv->null_text && n == csv->null_size && memcmp(field->text, csv->null_text, n) == 0) return true;
+    for (size_t i = 0; n <= 4 && i < sizeof spellings / sizeof *spellings; i++)
+        if (strlen(spellings[i]) == n && memcmp(field->text, spellings[i], n) == 0) return true;
+    return false;
+}
+
+static bool parse_flag(const fi_field *field, double *value)
+{
+    static const char *const spellings[] = {"false", "False", "FALSE", "true", "True", "TRUE"};
+    for (size_t i = 0; i < 6; i++)
+        if (strlen(spellings[i]) == field->n && memcmp(field->text, spellings[i], field->n) == 0) {
+            *value = i >= 3;
+            return true;
+        }
+    return false;
+}
+
+static ftl_status parse_value(const fi_csv *csv, const char *column, const fi_field *field, double *value,
+                              ftl_error *err)
+{
+    bool number = field->n && fi_parse_double(field->text, field->n, value);
+    if (number && isfinite(*value) && !csv->null_text) return FTL_OK;
+    if (is_missing(csv, field) || (number && isnan(*value))) {
+        *value = NAN;
+        return FTL_OK;
+    }
+    if (number && isfinite(*value)) return FTL_OK;
+    if (number)
+        return bad_field(csv, column, field, "is infinite; leave the field empty where there is no number", err);
+    char text[EXCERPT_MAX + 4], what[EXCERPT_MAX + 80];
+    snprintf(what, sizeof what, "is not a number; leave the field empty or pass --null %s", excerpt(field, text));
+    return bad_field(csv, column, field, what, err);
+}
+
+static ftl_status parse_time(fi_csv *csv, const fi_field *field, ftl_time *time, ftl_error *err)
+{
+    static const char *const kinds[] = {"a whole number", "a date", "a date with a time"};
+    static const char *const plural[] = {"whole numbers", "dates", "dates with times"};
+    ftl_time_kind kind;
+    if (field->n == 0)
+        return fi_fail(err, FTL_EDATA, "%s:%zu: column '%.60s' is empty; every row needs a time", csv->rows.name,
+                       csv->rows.line, csv->time_name);
+    if (csv->kind_known && csv->kind == FTL_TIME_INDEX && fi_parse_int64(field->text, field->n, time))
+        return FTL_OK; /* among indices, eight digits are one more */
+    if (memchr(field->text, '\0', field->n)) return bad_field(csv, csv->time_name, field, "", err);
+    ftl_status st = ftl_time_parse(field->text, field->n, time, &kind, err);
+    if (st) return fi_fail_prefix(err, "%s:%zu: column '%.60s'", csv->rows.name, csv->rows.line, csv->time_name);
+    if (csv->kind_known && kind != csv->kind) {
+        char text[EXCERPT_MAX + 4];
+        return fi_fail(err, FTL_EDATA,
+                       "%s:%zu: column '%.60s': '%s' is %s, but the rows before hold %s; write all "
+                       "times the same way",
+                       csv->rows.name, csv->rows.line, csv->time_name, excerpt(field, text), kinds[kind],
+                       plural[csv->kind]);
+    }
+    csv->kind = kind;
+    csv->kind_known = true;
+    return FTL_OK;
+}
+
+/* ---- rows into a panel ---- */
+
+/* A stretch of rows of one series. */
+typedef struct run {
+    uint32_t series, n;
+} run;
+
+typedef struct builder {
+    fi_csv *csv;
+    ftl_panel *panel;
+    size_t capacity; /* rows that the arrays of the table hold */
+    run *runs;       /* until a series appears for the second time, one a series */
+    size_t n_runs, run_capacity;
+    uint32_t *series_of; /* [n_rows] after that: the series of each row */
+    size_t series_capacity;
+    uint32_t series; /* of the row before */
+    const char *id;  /* its id */
+    size_t id_size;
+} builder;
+
+static ftl_status make_room(builder *b, ftl_error *err)
+{
+    fi_table *t = &b->panel->table;
+    if (t->n_rows < b->capacity) return FTL_OK;
+    if (t->n_rows >= FI_TABLE_MAX_ROWS)
+        return fi_fail(err, FTL_EDATA, "%s:%zu: more than %zu rows; split the file", b->csv->rows.name,
+                       b->csv->rows.line, FI_TABLE_MAX_ROWS);
+    size_t capacity = b->capacity ? 2 * b->capacity : 64;
+    void **arrays[2] = {(void **)&t->ds, (void **)&t->y};
+    for (size_t c = 0; c < t->n_columns + 2; c++) {
+        void **array = c < 2 ? arrays[c] : (void **)&t->columns[c - 2];
+        if (c >= 2 && !*array) continue; /* no number in this column yet */
+        void *grown = fi_realloc(*array, capacity, sizeof(double));
+        if (!grown) return fi_fail_memory(err);
+        *array = grown;
+    }
+    b->capacity = capacity;
+    return FTL_OK;
+}
+
+/* From now on every row remembers its series: they do not stand together. */
+static ftl_status spell_out_runs(builder *b, ftl_error *err)
+{
+    b->series_of = fi_alloc(b->capacity, sizeof *b->series_of);
+    if (!b->series_of) return fi_fail_memory(err);
+    b->series_capacity = b->capacity;
+    size_t row = 0;
+    for (size_t i = 0; i < b->n_runs; i++)
+        for (uint32_t k = 0; k < b->runs[i].n; k++) b->series_of[row++] = b->runs[i].series;
+    return FTL_OK;
+}
+
+static ftl_status begin_series(builder *b, const fi_field *id, fi_csv_id_fn on_id, void *user, ftl_error *err)
+{
+    const fi_csv *csv = b->csv;
+    if (id->n == 0 && csv->id_at != FI_NO_ID)
+        return fi_fail(err, FTL_EDATA, "%s:%zu: column '%.60s' is empty; every row needs an id", csv->rows.name,
+                       csv->rows.line, csv->id_name);
+    if (!is_text(id->text, id->n))
+        return bad_field(csv, csv->id_name, id, "is not UTF-8 text; convert the file to UTF-8", err);
+    ftl_status st = on_id ? on_id(user, id->text, id->n, err) : FTL_OK;
+    if (!st && fi_ids_add(&b->panel->ids, id->text, id->n)) st = fi_fail_memory(err);
+    return st;
+}
+
+/* A row of another series than the row before. */
+static ftl_status begin_run(builder *b, const fi_field *id, fi_csv_id_fn on_id, void *user, ftl_error *err)
+{
+    const fi_ids *ids = &b->panel->ids;
+    size_t found = fi_ids_find(ids, id->text, id->n);
+    ftl_status st = FTL_OK;
+    if (found == FI_NO_ID) {
+        st = begin_series(b, id, on_id, user, err);
+        found = ids->n - 1;
+    } else if (on_id) {
+        st = on_id(user, id->text, id->n, err);
+    } else if (!b->series_of) {
+        st = spell_out_runs(b, err);
+    }
+    if (st) return st;
+    b->series = (uint32_t)found;
+    b->id = ids->text[found];
+    b->id_size = id->n;
+    if (b->series_of) return FTL_OK;
+    if (fi_grow(&b->runs, &b->run_capacity, b->n_runs + 1, sizeof *b->runs)) return fi_fail_memory(err);
+    b->runs[b->n_runs++] = (run){b->series, 0};
+    return FTL_OK;
+}
+
+/* The i-th further column of the current row. */
+static ftl_status take_column(builder *b, size_t c, ftl_error *err)
+{
+    csv_column *column = &b->csv->columns[c];
+    const fi_field *field = &b->csv->rows.fields[column->at];
+    fi_table *t = &b->panel->table;
+    double value = NAN;
+    if (column->state == COLUMN_TEXT) return FTL_OK;
+    bool flag = field->n >= 4 && parse_flag(field, &value);
+    if (column->state == COLUMN_UNKNOWN) {
+        if (!flag && is_missing(b->csv, field)) return FTL_OK;
+        bool number = flag || fi_parse_double(field->text, field->n, &value);
+        if (number && !flag && isnan(value)) return FTL_OK;
+        column->state = number ? COLUMN_NUMERIC : COLUMN_TEXT;
+        if (!number) return FTL_OK;
+    }
+    if (!t->columns[c]) {
+        t->columns[c] = fi_alloc(b->capacity, sizeof **t->columns);
+        if (!t->columns[c]) return fi_fail_memory(err);
+        for (size_t i = 0; i < t->n_rows; i++) t->columns[c][i] = NAN;
+    }
+    ftl_status st = flag ? FTL_OK : parse_value(b->csv, column->name, field, &value, err);
+    t->columns[c][t->n_rows] = value;
+    return st;
+}
+
+static ftl_status take_row(builder *b, ftl_error *err)
+{
+    fi_csv *csv = b->csv;
+    fi_table *t = &b->panel->table;
+    const fi_field *fields = csv->rows.fields;
+    ftl_status st = make_room(b, err);
+    if (st) return st;
+    st = parse_time(csv, &fields[csv->time_at], &t->ds[t->n_rows], err);
+    t->y[t->n_rows] = NAN;
+    if (!st && csv->y_at != FI_NO_ID) st = parse_value(csv, csv->y_name, &fields[csv->y_at], &t->y[t->n_rows], err);
+    for (size_t c = 0; c < csv->n_columns && !st; c++) st = take_column(b, c, err);
+    if (st) return st;
+    if (b->series_of) {
+        if (fi_grow(&b->series_of, &b->series_capacity, t->n_rows + 1, sizeof *b->series_of))
+            return fi_fail_memory(err);
+        b->series_of[t->n_rows] = b->series;
+    } else {
+        b->runs[b->n_runs - 1].n++;
+    }
+    t->n_rows++;
+    return FTL_OK;
+}
+
+static ftl_status ragged(const fi_csv *csv, ftl_error *err)
+{
+    return fi_fail(err, FTL_EDATA, "%s:%zu: %zu field%s, but the header has %zu columns; quote fields that hold commas",
+                   csv->rows.name, csv->rows.line, csv->rows.n_fields, csv->rows.n_fields == 1 ? "" : "s",
+                   csv->n_fields);
+}
+
+static ftl_status take_rows(builder *b, size_t max_rows, fi_csv_id_fn on_id, void *user, ftl_error *err)
+{
+    fi_csv *csv = b->csv;
+    static const fi_field no_id = {"", 0, false, false};
+    for (;;) {
+        bool have;
+        ftl_status st = fi_rows_peek(&csv->rows, &have, err);
+        if (st || !have) return st;
+        if (csv->rows.n_fields != csv->n_fields) return ragged(csv, err);
+        const fi_field *id = csv->id_at == FI_NO_ID ? &no_id : &csv->rows.fields[csv->id_at];
+        bool same = b->id && id->n == b->id_size && memcmp(id->text, b->id, id->n) == 0;
+        if (!same) {
+            if (max_rows && b->panel->table.n_rows >= max_rows) return FTL_OK;
+            st = begin_run(b, id, on_id, user, err);
+        }
+        if (!st) st = take_row(b, err);
+        if (st) return st;
+        fi_rows_take(&csv->rows);
+    }
+}
+
+/* The rows of each series together, in the order in which the series appeared. */
+static void gather(builder *b)
+{
+    fi_table *t = &b->panel->table;
+    ftl_series *series = b->panel->series;
+    for (size_t r = 0; r < t->n_rows; r++) series[b->series_of[r]].n_obs++;
+    size_t first = 0;
+    for (size_t i = 0; i < b->panel->n_series; i++) {
+        series[i].first = first;
+        first += series[i].n_obs;
+        series[i].n_obs = 0;
+    }
+    for (size_t r = 0; r < t->n_rows; r++) { /* the row's place takes the place of its series */
+        ftl_series *s = &series[b->series_of[r]];
+        b->series_of[r] = (uint32_t)(s->first + s->n_obs++);
+    }
+    fi_table_scatter(t, 0, b->series_of, t->n_rows);
+}
+
+static ftl_status make_series(builder *b, ftl_error *err)
+{
+    ftl_panel *panel = b->panel;
+    panel->n_series = panel->ids.n;
+    panel->series = fi_calloc(panel->n_series, sizeof *panel->series);
+    if (!panel->series) return fi_fail_memory(err);
+    if (b->series_of) gather(b);
+    size_t first = 0;
+    for (size_t i = 0; i < panel->n_series; i++) {
+        ftl_series *s = &panel->series[i];
+        s->id = panel->ids.text[i];
+        s->table = &panel->table;
+        if (!b->series_of) {
+            s->first = first;
+            s->n_obs = b->runs[i].n;
+            first += s->n_obs;
+        }
+        ftl_status st = fi_table_sort(&panel->table, s->first, s->n_obs, err);
+        if (st) return st;
+    }
+    return FTL_OK;
+}
+
+/* Gives back what the growing arrays have too much. */
+static void trim(void *array_pointer, size_t n, size_t size)
+{
+    void *array;
+    memcpy(&array, array_pointer, sizeof array);
+    void *less = fi_realloc(array, n, size);
+    if (less) memcpy(array_pointer, &less, sizeof less);
+}
+
+/* Columns get their names; those that turned out to be text are left out, those without any number are all missing. */
+static ftl_status settle_columns(builder *b, ftl_error *err)
+{
+    fi_csv *csv = b->csv;
+    fi_table *t = &b->panel->table;
+    fi_buf ignored = {0};
+    size_t kept = 0;
+    t->names = fi_calloc(csv->n_columns, sizeof *t->names);
+    if (!t->names) return fi_fail_memory(err);
+    for (size_t c = 0; c < csv->n_columns; c++) {
+        double *values = t->columns[c];
+        t->columns[c] = NULL;
+        if (csv->columns[c].state == COLUMN_TEXT) {
+            fi_buf_printf(&ignored, "%s%s", ignored.size ? " " : "", csv->columns[c].name);
+            fi_free(values);
+            continue;
+        }
+        if (!values) {
+            values = fi_alloc(t->n_rows, sizeof *values);
+            for (size_t i = 0; values && i < t->n_rows; i++) values[i] = NAN;
+        }
+        t->columns[kept] = values;
+        t->names[kept] = fi_strdup(csv->columns[c].name);
+        if (!values || !t->names[kept++]) return fi_buf_release(&ignored), fi_fail_memory(err);
+        trim(&t->columns[kept - 1], t->n_rows, sizeof *values);
+    }
+    t->n_columns = kept;
+    b->panel->ignored = ignored.data;
+    return ignored.failed ? fi_fail_memory(err) : FTL_OK;
+}
+
+ftl_status fi_csv_read(fi_csv *csv, size_t max_rows, fi_csv_id_fn on_id, void *user, ftl_panel **out, ftl_error *err)
+{
+    builder b = {.csv = csv};
+    *out = NULL;
+    b.panel = fi_calloc(1, sizeof *b.panel);
+    if (!b.panel) return fi_fail_memory(err);
+    fi_table *t = &b.panel->table;
+    ftl_status st = FTL_OK;
+    t->columns = fi_calloc(csv->n_columns, sizeof *t->columns);
+    if (!t->columns) {
+        st = fi_fail_memory(err);
+        goto done;
+    }
+    t->n_columns = csv->n_columns;
+    st = take_rows(&b, max_rows, on_id, user, err);
+    if (st || t->n_rows == 0) goto done;
+    t->kind = csv->kind;
+    trim(&t->ds, t->n_rows, sizeof *t->ds);
+    trim(&t->y, t->n_rows, sizeof *t->y);
+    st = settle_columns(&b, err);
+    if (!st) st = make_series(&b, err);
+    if (st) goto done;
+    b.panel->has_ids = csv->id_at != FI_NO_ID;
+    *out = b.panel;
+    b.panel = NULL;
+done:
+    fi_free(b.runs);
+    fi_free(b.series_of);
+    ftl_panel_free(b.panel);
+    return st;
+}
+
+static ftl_status read_whole(fi_input *input, const char *name, const ftl_csv_options *options, ftl_panel **out,
+                             ftl_error *err)
+{
+    fi_csv csv;
+    *out = NULL;
+    ftl_status st = fi_csv_open(&csv, input, name, options, err);
+    if (st) return st;
+    st = fi_csv_read(&csv, 0, NULL, NULL, out, err);
+    if (!st && !*out) st = fi_fail(err, FTL_EDATA, "%s: has a header but no rows", csv.rows.name);
+    fi_csv_close(&csv);
+    return st;
+}
+
+ftl_status ftl_panel_read_csv(const char *path, const ftl_csv_options *options, ftl_panel **out, ftl_error *err)
+{
+    fi_input *input;
+    *out = NULL;
+    ftl_status st = fi_input_open(path, &input, err);
+    return st ? st : read_whole(input, strcmp(path, "-") ? path : "standard input", options, out, err);
+}
+
+ftl_status ftl_panel_parse_csv(const char *text, size_t size, const char *name, const ftl_csv_options *options,
+                               ftl_panel **out, ftl_error *err)
+{
+    fi_input *input;
+    *out = NULL;
+    ftl_status st = fi_input_memory(text, size, name, &input, err);
+    return st ? st : read_whole(input, name, options, out, err);
+}

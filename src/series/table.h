@@ -1,0 +1,17 @@
+/* Growing and ordering the rows of a table. */
+#ifndef FI_SERIES_TABLE_H
+#define FI_SERIES_TABLE_H
+
+#include "series/series.h"
+
+/* Rows that a table may hold: they are numbered with 32 bits while they are put in order. */
+#define FI_TABLE_MAX_ROWS ((size_t)UINT32_MAX - 1)
+
+/* Frees names and columns as well; columns may be NULL. */
+void fi_table_release(fi_table *table);
+/* Moves row i of rows first .. first + n - 1 to first + to[i], for all i; `to` is overwritten. */
+void fi_table_scatter(fi_table *table, size_t first, uint32_t *to, size_t n);
+/* Sorts rows first .. first + n - 1 by time, equal times keeping their order. 8 bytes a row beside the table. */
+ftl_status fi_table_sort(fi_table *table, size_t first, size_t n, ftl_error *err);
+
+#endif
