@@ -142,7 +142,7 @@ def country_text(cls, code, name, other):
         lines += [c_text(n, s) for n, s in changed]
     names = "\n     ".join(c_text(sub, *aliases, "") for _, sub, aliases in subdivisions)
     body = "\n     ".join(lines)
-    return (f"    {{{c_text(code, name, *other)},\n"
+    return (f"    {{\"{code}\", {c_text(name, *other)},\n"
             f"     \"{' '.join(sub for _, sub, _ in subdivisions)}\",\n"
             f"     {names or chr(34) * 2},\n"
             f"     {body or chr(34) * 2}}},\n")

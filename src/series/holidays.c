@@ -46,9 +46,9 @@ static const char *after_list(const char *list)
 static const fi_country *find_country(const char *text, size_t n)
 {
     for (size_t i = 0; i < fi_n_countries; i++) /* nearly always it is the code: look no further than there first */
-        if (same(text, n, fi_countries[i].names)) return &fi_countries[i];
+        if (same(text, n, fi_countries[i].code)) return &fi_countries[i];
     for (size_t i = 0; i < fi_n_countries; i++)
-        if (in_list(text, n, after(fi_countries[i].names))) return &fi_countries[i];
+        if (in_list(text, n, fi_countries[i].names)) return &fi_countries[i];
     return NULL;
 }
 
@@ -89,7 +89,7 @@ static ftl_status unknown_country(const char *text, ftl_error *err)
 
 static ftl_status unknown_subdivision(const fi_country *country, const char *text, ftl_error *err)
 {
-    const char *code = country->names, *name = after(code);
+    const char *code = country->code, *name = country->names;
     if (!*country->subdivision_names)
         return fi_fail(err, FTL_EINVAL,
                        "no holidays are known for '%.100s', a part of %s (%s): only those of the whole "
@@ -194,10 +194,10 @@ static bool has_word(const char *words, const char *word)
     return false;
 }
 
-/* A block of rows ends with the text or where the next subdivision's begins. */
+/* A block of rows ends with the text or where the next subdivision's begins; NULL is an empty one. */
 static bool is_row(const char *at)
 {
-    return *at && *at != '=';
+    return at && *at && *at != '=';
 }
 
 static const char *after_row(const char *row)
@@ -205,12 +205,12 @@ static const char *after_row(const char *row)
     return after(after(row));
 }
 
-/* The rows that stand in place of the country's; an empty block where there are none (code may be NULL). */
+/* The rows that stand in place of the country's, or NULL. */
 static const char *rows_of_subdivision(const char *rows, const char *code)
 {
     for (; *rows; rows = *rows == '=' ? after(rows) : after_row(rows))
-        if (code && *rows == '=' && has_word(rows + 1, code)) return after(rows);
-    return rows;
+        if (*rows == '=' && has_word(rows + 1, code)) return after(rows);
+    return NULL;
 }
 
 static bool has_row(const char *rows, const char *name)
@@ -242,7 +242,7 @@ ftl_status ftl_holidays_of(const char *country, int from_year, int to_year, ftl_
         r.from = (first - fi_holidays_first_year) * YEAR;
         r.to = (last - fi_holidays_first_year + 1) * YEAR;
     }
-    const char *own = rows_of_subdivision(place->rows, subdivision);
+    const char *own = subdivision ? rows_of_subdivision(place->rows, subdivision) : NULL;
     if (fi_grow(&r.v, &r.capacity, 1, sizeof *r.v)) st = fi_fail_memory(err); /* an array even where none is found */
     for (const char *row = place->rows; !st && is_row(row); row = after_row(row))
         if (!has_row(own, row)) st = add_row(&r, row, after(row), err);
@@ -271,7 +271,7 @@ const char *ftl_country_at(size_t i, const char **name, const char **subdivision
 {
     if (i >= fi_n_countries) return NULL;
     const fi_country *country = &fi_countries[i];
-    if (name) *name = after(country->names);
+    if (name) *name = country->names;
     if (subdivisions) *subdivisions = country->subdivisions;
-    return country->names;
+    return country->code;
 }

@@ -6,7 +6,8 @@
 
 /* A list of names is NUL-ended texts, the last one followed by an empty one. */
 typedef struct fi_country {
-    const char *names;             /* list: code, English name, others (alpha-3, the package's own, Prophet's) */
+    char code[5];                  /* ISO 3166-1 alpha-2, or ISO 10383 of a market; here, so that a search stays near */
+    const char *names;             /* list: English name, others (alpha-3, the package's own, Prophet's) */
     const char *subdivisions;      /* codes, blank separated */
     const char *subdivision_names; /* for each subdivision a list, its code first; then an empty list */
     const char *rows;              /* holidays and their days */

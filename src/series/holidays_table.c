@@ -33,7 +33,7 @@
 
 const int fi_holidays_first_year = 1995, fi_holidays_last_year = 2050;
 const fi_country fi_countries[] = {
-    {"AD\0" "Andorra\0" "AND\0",
+    {"AD", "Andorra\0" "AND\0",
      "02 03 04 05 06 07 08",
      "02\0" "Canillo\0" "\0"
      "03\0" "Encamp\0" "\0"
@@ -72,7 +72,7 @@ const fi_country fi_countries[] = {
      "Escaldes-Engordany Festival\0" "y=w$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$\0"
      "Parish foundation day\0" "xoMNLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSL\0"
      "Saint Michael of Engolasters' Day\0" "xIM~X\0"},
-    {"AE\0" "United Arab Emirates\0" "UnitedArabEmirates\0" "ARE\0",
+    {"AE", "United Arab Emirates\0" "UnitedArabEmirates\0" "ARE\0",
      "",
      "",
      "Commemoration Day\0" "{wVM~$OM~%\0"
@@ -95,7 +95,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Prophet's Birthday\0" "|#^ADBE@C\?CE\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBA{N2BCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"AF\0" "Afghanistan\0" "AFG\0",
+    {"AF", "Afghanistan\0" "AFG\0",
      "",
      "",
      "Afghanistan Independence Day\0" "yVM~X\0"
@@ -118,7 +118,7 @@ const fi_country fi_countries[] = {
      "Nowruz\0" "wuL{78MMLNMMLNMMLNMMLNMML\0"
      "Prophet's Birthday\0" "{o|BCAB~$ACBABB\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~${YyBBCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"AG\0" "Antigua and Barbuda\0" "AntiguaAndBarbuda\0" "ATG\0",
+    {"AG", "Antigua and Barbuda\0" "AntiguaAndBarbuda\0" "ATG\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -142,7 +142,7 @@ const fi_country fi_countries[] = {
      "State Funeral of the late The Honourable Charlesworth T. Samuel\0" "{X,\0"
      "State Funeral of the late The Honourable Sir George Herbert Walter\0" "{XJ\0"
      "Whit Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"},
-    {"AI\0" "Anguilla\0" "AIA\0",
+    {"AI", "Anguilla\0" "AIA\0",
      "",
      "",
      "Anguilla Day\0" "{<xM~R\0"
@@ -174,7 +174,7 @@ const fi_country fi_countries[] = {
      "Separation Day\0" "{\?2M~*\0"
      "Separation Day (observed)\0" "{K<{78L\0"
      "Special Public Holiday\0" "|@y\0"},
-    {"AL\0" "Albania\0" "ALB\0",
+    {"AL", "Albania\0" "ALB\0",
      "",
      "",
      "Alphabet Day\0" "|\?rM~;\0"
@@ -212,7 +212,7 @@ const fi_country fi_countries[] = {
      "Public Holiday\0" "|,-{+{{+%\0"
      "Summer Day\0" "{H6M~O\0"
      "Summer Day (observed)\0" "{H7{78L{78{77L{78L{77{78L{78{77L\0"},
-    {"AM\0" "Armenia\0" "ARM\0",
+    {"AM", "Armenia\0" "ARM\0",
      "AG AR AV ER GR KT LO SH SU TV VD",
      "AG\0" "Aragac̣otn\0" "Aragatsotn\0" "\0"
      "AR\0" "Ararat\0" "\0"
@@ -320,7 +320,7 @@ const fi_country fi_countries[] = {
      "Women's Day\0" "{@(M~Q\0"
      "=LO SH\0"
      "Day off (substituted from 12/15/2018)\0" "|'j\0"},
-    {"AO\0" "Angola\0" "AGO\0",
+    {"AO", "Angola\0" "AGO\0",
      "",
      "",
      "Africa Day\0" "{<sM~*\0"
@@ -357,14 +357,14 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Peace and National Reconciliation Day\0" "{DGM~P\0"
      "Southern Africa Liberation Day\0" "|({M~@\0"},
-    {"AQ\0" "Antarctica\0" "ATA\0",
+    {"AQ", "Antarctica\0" "ATA\0",
      "",
      "",
      "Antarctica Day\0" "{cDM~I\0"
      "Christmas Day\0" "FM~X\0"
      "Midwinter Day\0" "xvLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNM\0"
      "New Year's Day\0" "w#M~X\0"},
-    {"AR\0" "Argentina\0" "ARG\0",
+    {"AR", "Argentina\0" "ARG\0",
      "A B C D E F G H J K L M N P Q R S T U V W X Y Z",
      "A\0" "Salta\0" "\0"
      "B\0" "Buenos Aires\0" "\0"
@@ -481,7 +481,7 @@ const fi_country fi_countries[] = {
      "Anniversary of the Death of Néstor Carlos Kirchner\0" "{s0M~E\0"
      "Commemoration of the workers shot in the Patagonian Strikes\0" "|+nM~@\0"
      "Saint John Bosco's Day\0" "{SqM~({)9M~D\0"},
-    {"AS\0" "American Samoa\0" "AmericanSamoa\0" "ASM\0" "HolidaysAS\0",
+    {"AS", "American Samoa\0" "AmericanSamoa\0" "ASM\0" "HolidaysAS\0",
      "",
      "",
      "American Samoa Flag Day\0" "x4M~X\0"
@@ -505,7 +505,7 @@ const fi_country fi_countries[] = {
      "Veterans Day (observed)\0" "zN{77O{75O{77{75O{75{77O{75O{77{75O\0"
      "Washington's Birthday\0" "wULKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KS\0"
      "White Sunday\0" "z-RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKLL\0"},
-    {"AT\0" "Austria\0" "AUT\0",
+    {"AT", "Austria\0" "AUT\0",
      "1 2 3 4 5 6 7 8 9",
      "1\0" "Burgenland\0" "Bgld\0" "B\0" "\0"
      "2\0" "Kärnten\0" "Ktn\0" "K\0" "\0"
@@ -529,7 +529,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Saint Stephen's Day\0" "GM~X\0"},
-    {"AU\0" "Australia\0" "AUS\0",
+    {"AU", "Australia\0" "AUS\0",
      "ACT NSW NT QLD SA TAS VIC WA NSW_Western",
      "ACT\0" "Australian Capital Territory\0" "\0"
      "NSW\0" "New South Wales\0" "\0"
@@ -669,7 +669,7 @@ const fi_country fi_countries[] = {
      "Queen's Birthday\0" "y{RL~$KLSLKL~$RLLm2KLLKLLSKLL\0"
      "Special Public Holiday\0" "{d}\0"
      "Western Australia Day\0" "{iML~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSL\0"},
-    {"AW\0" "Aruba\0" "ABW\0",
+    {"AW", "Aruba\0" "ABW\0",
      "",
      "",
      "Ascension Day\0" "x[DEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -685,7 +685,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Queen's Day\0" "x@NM~$LNM~%LNM~'\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"AX\0" "Aland Islands\0" "AlandIslands\0" "ALA\0" "HolidaysAX\0",
+    {"AX", "Aland Islands\0" "AlandIslands\0" "ALA\0" "HolidaysAX\0",
      "",
      "",
      "All Saints' Day\0" "zHKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSL\0"
@@ -704,7 +704,7 @@ const fi_country fi_countries[] = {
      "Pentecost\0" "xeDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Second Day of Christmas\0" "GM~X\0"
      "Åland's Autonomy Day\0" "xjM~X\0"},
-    {"AZ\0" "Azerbaijan\0" "AZE\0",
+    {"AZ", "Azerbaijan\0" "AZE\0",
      "",
      "",
      "Armed Forces Day\0" "z.MMytM~U\0"
@@ -777,7 +777,7 @@ const fi_country fi_countries[] = {
      "Victory over Fascism Day (observed)\0" "{])L{78{77L{78L{77{78L{78{77L\0"
      "Women's Day\0" "whM~X\0"
      "Women's Day (observed)\0" "{XBL{78L{77{;;{78{77L{78L{77\0"},
-    {"BA\0" "Bosnia and Herzegovina\0" "BosniaAndHerzegovina\0" "BIH\0",
+    {"BA", "Bosnia and Herzegovina\0" "BosniaAndHerzegovina\0" "BIH\0",
      "BIH BRC SRP",
      "BIH\0" "Federacija Bosne i Hercegovine\0" "FBiH\0" "\0"
      "BRC\0" "Brčko distrikt\0" "BD\0" "\0"
@@ -832,7 +832,7 @@ const fi_country fi_countries[] = {
      "Orthodox Easter Sunday\0" "x:DZEE`>bD=bD>`E>aDb=Ea=EaD[DEa=Eb<Ea>aD>aD>aEa=EbC>aE=aE\0"
      "Orthodox New Year\0" "w0M~X\0"
      "Victory Day\0" "xKM~X\0"},
-    {"BB\0" "Barbados\0" "BRB\0",
+    {"BB", "Barbados\0" "BRB\0",
      "",
      "",
      "50th Anniversary of CARICOM Holiday\0" "|:W\0"
@@ -857,7 +857,7 @@ const fi_country fi_countries[] = {
      "New Year's Day (observed)\0" "w${OO{;;{77{;;{OO{;;{77\0"
      "Public Holiday\0" "|02w$\0"
      "Whit Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"},
-    {"BD\0" "Bangladesh\0" "BGD\0",
+    {"BD", "Bangladesh\0" "BGD\0",
      "",
      "",
      "Ashura\0" "|6\\BABB\0"
@@ -884,7 +884,7 @@ const fi_country fi_countries[] = {
      "Public Holiday\0" "|<AyBw$~#\0"
      "Sheikh Mujibur Rahman's Birthday\0" "wqM~>\0"
      "Victory Day\0" "=M~X\0"},
-    {"BE\0" "Belgium\0" "BEL\0",
+    {"BE", "Belgium\0" "BEL\0",
      "Flemish French German",
      "Flemish\0" "\0"
      "French\0" "\0"
@@ -901,7 +901,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Pentecost\0" "xeDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"},
-    {"BF\0" "Burkina Faso\0" "BurkinaFaso\0" "BFA\0",
+    {"BF", "Burkina Faso\0" "BurkinaFaso\0" "BFA\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -932,7 +932,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~${N2ABCBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Revolution Day\0" "w%M~X\0"
      "Revolution Day (observed)\0" "{36{OO{;;{77{;;{OO{;;{77\0"},
-    {"BG\0" "Bulgaria\0" "BLG\0",
+    {"BG", "Bulgaria\0" "BLG\0",
      "",
      "",
      "Christmas Day\0" "Fw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$\0"
@@ -1004,7 +1004,7 @@ const fi_country fi_countries[] = {
      "Saint George's Day, Day of the Bulgarian Army (observed)\0" "{}FL{78{77L{78L{78{77L\0"
      "Unification Day\0" "{1tM~U\0"
      "Unification Day (observed)\0" "|.q{78L{78{77L{78L{77\0"},
-    {"BH\0" "Bahrain\0" "BAH\0",
+    {"BH", "Bahrain\0" "BAH\0",
      "",
      "",
      "Ashura\0" "|*ow$Aw$Aw$Bw$Aw$@w$Aw$Aw$\0"
@@ -1020,7 +1020,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Prophet's Birthday\0" "|+QBBCAABC\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAAC{F@BCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"BI\0" "Burundi\0" "BDI\0",
+    {"BI", "Burundi\0" "BDI\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -1054,7 +1054,7 @@ const fi_country fi_countries[] = {
      "New Year's Day (observed)\0" "w${OO{;;{77{;;{OO{;;{77\0"
      "Unity Day\0" "wFM~X\0"
      "Unity Day (observed)\0" "wG{OO{;;{77{;;{OO{;;{77\0"},
-    {"BJ\0" "Benin\0" "BEN\0",
+    {"BJ", "Benin\0" "BEN\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -1070,7 +1070,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAACB~$CAABCBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Vodoun Festival\0" "{/8M~;Lw$Kw$Kw$Rw$Jw$Kw$Kw$Kw$Qw$Kw$Kw$Kw$Jw$Kw$Rw$Kw$Jw$Kw$Kw$Kw$Qw$Kw$Kw$Kw$Jw$Rw$\0"},
-    {"BL\0" "Saint Barthelemy\0" "SaintBarthelemy\0" "BLM\0" "HolidaysBL\0",
+    {"BL", "Saint Barthelemy\0" "SaintBarthelemy\0" "BLM\0" "HolidaysBL\0",
      "",
      "",
      "Abolition of Slavery\0" "{jrM~G\0"
@@ -1085,7 +1085,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "{WWM~K\0"
      "Pentecost Monday\0" "{Y&aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Victory Day\0" "{X~M~K\0"},
-    {"BM\0" "Bermuda\0" "BMU\0",
+    {"BM", "Bermuda\0" "BMU\0",
      "",
      "",
      "Bermuda Day\0" "xZM~7NLRL~$KLLSKL~$RL~$KLSLKL~$RL~$KSL\0"
@@ -1110,7 +1110,7 @@ const fi_country fi_countries[] = {
      "Remembrance Day (observed)\0" "zQ{77L{78L{77{78L{78{77L{78L{77{78L\0"
      "Somers Day\0" "yGKL~$RL~$KLSLKL~$RL~$KSLL\0"
      "The Coronation of His Majesty King Charles III\0" "|9^\0"},
-    {"BN\0" "Brunei\0" "BRN\0",
+    {"BN", "Brunei\0" "BRN\0",
      "",
      "",
      "Anniversary of the revelation of the Quran\0" "{/>BBACACB~$AB~$CB~%@CCBAACBBCB\0"
@@ -1156,7 +1156,7 @@ const fi_country fi_countries[] = {
      "Sultan Hassanal Bolkiah's Birthday\0" "y3M~X\0"
      "Sultan Hassanal Bolkiah's Birthday (observed)\0" "{=L{33{++{33M{++~${33{\?\?{33{++{33M{++~&\0"
      "Sultan Hassanal Bolkiah's Golden Jubilee\0" "|#&\0"},
-    {"BO\0" "Bolivia\0" "BOL\0",
+    {"BO", "Bolivia\0" "BOL\0",
      "B C H L N O P S T",
      "B\0" "El Beni\0" "\0"
      "C\0" "Cochabamba\0" "\0"
@@ -1203,7 +1203,7 @@ const fi_country fi_countries[] = {
      "Santa Cruz Day\0" "yzM~X\0"
      "=T\0"
      "La Tablada\0" "x2M~X\0"},
-    {"BQ\0" "Bonaire Sint Eustatius and Saba\0" "BonaireSintEustatiusAndSaba\0" "BES\0",
+    {"BQ", "Bonaire Sint Eustatius and Saba\0" "BonaireSintEustatiusAndSaba\0" "BES\0",
      "BON SAB STA",
      "BON\0" "Bonaire\0" "\0"
      "SAB\0" "Saba\0" "\0"
@@ -1229,7 +1229,7 @@ const fi_country fi_countries[] = {
      "=STA\0"
      "Emancipation Day\0" "|65M~=\0"
      "Statia Day\0" "{g8M~H\0"},
-    {"BR\0" "Brazil\0" "BRA\0",
+    {"BR", "Brazil\0" "BRA\0",
      "AC AL AM AP BA CE DF ES GO MA MG MS MT PA PB PE PI PR RJ RN RO RR RS SC SE SP TO São_Paulo_Capital",
      "AC\0" "Acre\0" "\0"
      "AL\0" "Alagoas\0" "\0"
@@ -1352,7 +1352,7 @@ const fi_country fi_countries[] = {
      "Constitutionalist Revolution\0" "{-5M~V\0"
      "Corpus Christi\0" "xpDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "São Paulo City Anniversary\0" "w;M~X\0"},
-    {"BS\0" "Bahamas\0" "BHS\0",
+    {"BS", "Bahamas\0" "BHS\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -1375,7 +1375,7 @@ const fi_country fi_countries[] = {
      "Randol Fawkes Labour Day\0" "{mTLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKLL\0"
      "State Funeral of Queen Elizabeth II\0" "|7)\0"
      "Whit Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"},
-    {"BT\0" "Bhutan\0" "BTN\0",
+    {"BT", "Bhutan\0" "BTN\0",
      "11 12 13 14 15 21 22 23 24 31 32 33 34 41 42 43 44 45 GA TY",
      "11\0" "Paro\0" "\0"
      "12\0" "Chhukha\0" "\0"
@@ -1416,11 +1416,11 @@ const fi_country fi_countries[] = {
      "=15\0"
      "Thimphu Drubchoe\0" "{VG`ABaAB`C`ABa@B`CB`B`ABaBB_Ba@CaABaAB_BaBAaB\0"
      "Thimphu Tshechu\0" "{VKw$~#^w$~#\?w$~#@w$~#_w$~#\?w$~#@w$~#_w$~#@w$~#^w$~#\?w%w$\?w$~#_w$~#>w$~#@w$~#_w$~#@w$~#@w$~#_w$~#\?w$~#_w$~#>w$~#@w$~#_w$~#@w$~#\?w$~#_w$~#@w$~#^w$~#>w$w%@w$~#^w$~#@w$~#@w$~#_w$~#\?w$~#@w$~#^w$~#\?w$~#_w$~#\?w$~#@w$~#_w$~#@w$~#\0"},
-    {"BV\0" "Bouvet Island\0" "BouvetIsland\0" "BVT\0",
+    {"BV", "Bouvet Island\0" "BouvetIsland\0" "BVT\0",
      "",
      "",
      ""},
-    {"BW\0" "Botswana\0" "BWA\0",
+    {"BW", "Botswana\0" "BWA\0",
      "",
      "",
      "Ascension Day\0" "x[DEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -1448,7 +1448,7 @@ const fi_country fi_countries[] = {
      "Public Holiday\0" "|**{8Tw${)8\0"
      "Sir Seretse Khama Day\0" "y%M~X\0"
      "Sir Seretse Khama Day (observed)\0" "{=>{;;{77{;;{OO{;;{77{;;\0"},
-    {"BY\0" "Belarus\0" "BLR\0",
+    {"BY", "Belarus\0" "BLR\0",
      "",
      "",
      "Catholic Christmas Day\0" "FM~X\0"
@@ -1554,7 +1554,7 @@ const fi_country fi_countries[] = {
      "Radunitsa (Day of Rejoicing)\0" "xDC[DEa=bE<bE=aD>bCb=Ea=EbC[EDa=Eb<Eb=aE=bC>bDa=EbD=bD=bD\0"
      "Victory Day\0" "xKM~X\0"
      "Women's Day\0" "whM~X\0"},
-    {"BZ\0" "Belize\0" "BLZ\0",
+    {"BZ", "Belize\0" "BLZ\0",
      "",
      "",
      "Boxing Day\0" "GM~${++M~${++M~%{++M~*{++M~%{++M~${++M~%{++M~*{++\0"
@@ -1585,7 +1585,7 @@ const fi_country fi_countries[] = {
      "Pan American Day (observed)\0" "z.{+/{+)KS{+)KLLSK{+)LR{+){+(LS\0"
      "Saint George's Caye Day\0" "{)pM~${++M~%{++M~*{++M~%{++M~${++M~%{++M~*{++M~%\0"
      "Saint George's Caye Day (observed)\0" "ym{77{;;{OO{;;{77{;;{OO\0"},
-    {"CA\0" "Canada\0" "CAN\0",
+    {"CA", "Canada\0" "CAN\0",
      "AB BC MB NB NL NS NT NU ON PE QC SK YT",
      "AB\0" "Alberta\0" "\0"
      "BC\0" "British Columbia\0" "Colombie-Britannique\0" "\0"
@@ -1698,7 +1698,7 @@ const fi_country fi_countries[] = {
      "Remembrance Day (observed)\0" "zQ{77L{78L{77{78L{78{77L{78L{77{78L\0"
      "Thanksgiving Day\0" "z.RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKLL\0"
      "Victoria Day\0" "xXKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSL\0"},
-    {"CC\0" "Cocos Islands\0" "CocosIslands\0" "CCK\0",
+    {"CC", "Cocos Islands\0" "CocosIslands\0" "CCK\0",
      "",
      "",
      "ANZAC Day\0" "x<M~X\0"
@@ -1734,7 +1734,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (observed)\0" "|+S{.k\0"
      "Prophet's Birthday (observed, estimated)\0" "{)E{.k{6[{BE{.k{V#{.k{*n{.l{.j{*o{.i{6\\{.j\0"
      "Queen's Birthday\0" "xmKLLSKL~$RL~$KLSLKL~$RL~$KLL\0"},
-    {"CD\0" "Dr Congo\0" "DRCongo\0" "COD\0",
+    {"CD", "Dr Congo\0" "DRCongo\0" "COD\0",
      "",
      "",
      "Anniversary of the Country's Name Change\0" "z@M~3\0"
@@ -1771,7 +1771,7 @@ const fi_country fi_countries[] = {
      "Revolution and Armed Forces Day (observed)\0" "{uF{77{;;{OO{;;{77\0"
      "Youth Day\0" "z3M~3\0"
      "Youth Day (observed)\0" "{>J{;;{77\0"},
-    {"CF\0" "Central African Republic\0" "CentralAfricanRepublic\0" "CAF\0",
+    {"CF", "Central African Republic\0" "CentralAfricanRepublic\0" "CAF\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -1790,7 +1790,7 @@ const fi_country fi_countries[] = {
      "National Day\0" ".M~X\0"
      "New Year's Day\0" "w#M~X\0"
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"},
-    {"CG\0" "Congo\0" "COG\0",
+    {"CG", "Congo\0" "COG\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -1803,7 +1803,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Reconciliation Day\0" "xkM~X\0"
      "Republic Day\0" "{c@M~I\0"},
-    {"CH\0" "Switzerland\0" "CHE\0",
+    {"CH", "Switzerland\0" "CHE\0",
      "AG AI AR BE BL BS FR GE GL GR JU LU NE NW OW SG SH SO SZ TG TI UR VD VS ZG ZH Stadt_Zurich",
      "AG\0" "Aargau\0" "\0"
      "AI\0" "Appenzell Innerrhoden\0" "\0"
@@ -2006,7 +2006,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Saint Berchtold's Day\0" "w$M~X\0"
      "Saint Stephen's Day\0" "GM~X\0"},
-    {"CI\0" "Ivory Coast\0" "IvoryCoast\0" "CIV\0",
+    {"CI", "Ivory Coast\0" "IvoryCoast\0" "CIV\0",
      "",
      "",
      "2024 African Cup of Nations Victory\0" "|<e\0"
@@ -2031,7 +2031,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "{++M~V\0"
      "Pentecost Monday\0" "{,]ZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Public holiday for Presidential election preparation\0" "{b~\0"},
-    {"CK\0" "Cook Islands\0" "CookIslands\0" "COK\0",
+    {"CK", "Cook Islands\0" "CookIslands\0" "COK\0",
      "",
      "",
      "ANZAC Day\0" "{8PM~S\0"
@@ -2073,7 +2073,7 @@ const fi_country fi_countries[] = {
      "Rarotonga Gospel Day\0" "{9QM~,\0"
      "Rarotonga Gospel Day (observed)\0" "{Ib{78L\0"
      "Sovereign's Birthday\0" "{8zL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSL\0"},
-    {"CL\0" "Chile\0" "CHL\0",
+    {"CL", "Chile\0" "CHL\0",
      "AI AN AP AR AT BI CO LI LL LR MA ML NB RM TA VS",
      "AI\0" "Aisén del General Carlos Ibañez del Campo\0" "\0"
      "AN\0" "Antofagasta\0" "\0"
@@ -2117,7 +2117,7 @@ const fi_country fi_countries[] = {
      "Assault and Capture of Cape Arica\0" "{mTM~F\0"
      "=NB\0"
      "Nativity of Bernardo O'Higgins (Chillán and Chillán Viejo communes)\0" "{rGM~E\0"},
-    {"CM\0" "Cameroon\0" "CMR\0",
+    {"CM", "Cameroon\0" "CMR\0",
      "",
      "",
      "Ascension Day\0" "x[DEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -2147,7 +2147,7 @@ const fi_country fi_countries[] = {
      "Public Holiday\0" "|1\\wf\0"
      "Youth Day\0" "wLM~X\0"
      "Youth Day (observed)\0" "{'Q{77{;;{OO{;;{77{;;{OO\0"},
-    {"CN\0" "China\0" "CHN\0",
+    {"CN", "China\0" "CHN\0",
      "",
      "",
      "70th Anniversary of the Victory of the Chinese People's War of Resistance against Japanese Aggression and the World Anti-Fascist War\0" "{vY\0"
@@ -2339,7 +2339,7 @@ const fi_country fi_countries[] = {
      "New Year's Day (observed)\0" "{79{77L{78L{77{78L{78{77L{78L{77{78\0"
      "Tomb-Sweeping Day\0" "{X[MNMLMNMLMNMLMNMLMNMLMNMLMNMLMNMLMMNLMMNLMM\0"
      "Tomb-Sweeping Day (observed)\0" "{\\a{78L{77L{78~#K{78{;;{77L\0"},
-    {"CO\0" "Colombia\0" "COL\0",
+    {"CO", "Colombia\0" "COL\0",
      "",
      "",
      "All Saints' Day\0" "{6U{77{;;{OO{;;{77{;;{OO\0"
@@ -2369,7 +2369,7 @@ const fi_country fi_countries[] = {
      "Saint Joseph's Day (observed)\0" "wtRL~$K{+0LKLL{+/L~${+/LLKL{+0KL~$RL~$K{+0LKLL{+/L~${+/LLKL{+0KLL\0"
      "Saint Peter and Saint Paul's Day\0" "{1.{OO{;;{77{;;{OO{;;{77\0"
      "Saint Peter and Saint Paul's Day (observed)\0" "y'KK{+1KLLKSL~$J{+1LKLK{+0L~${+/LLKK{+1KLLKSL~$J{+1LKLK{+0L~${+/L\0"},
-    {"CR\0" "Costa Rica\0" "CostaRica\0" "CRI\0",
+    {"CR", "Costa Rica\0" "CostaRica\0" "CRI\0",
      "",
      "",
      "Annexation of the Party of Nicoya to Costa Rica\0" "y=M~+{33M~+{//~#M~:\0"
@@ -2388,7 +2388,7 @@ const fi_country fi_countries[] = {
      "Mother's Day\0" "yRM~+{//M~,{++M{//M~:\0"
      "Mother's Day (observed)\0" "{R(L{WT{/,R\0"
      "New Year's Day\0" "w#M~X\0"},
-    {"CU\0" "Cuba\0" "CUB\0",
+    {"CU", "Cuba\0" "CUB\0",
      "",
      "",
      "Christmas Day\0" "{/(M~V\0"
@@ -2403,7 +2403,7 @@ const fi_country fi_countries[] = {
      "Liberation Day (observed)\0" "w${OO{;;\0"
      "New Year's Eve\0" "{WVM~L\0"
      "Victory Day\0" "{WXM~K\0"},
-    {"CV\0" "Cabo Verde\0" "CaboVerde\0" "CPV\0",
+    {"CV", "Cabo Verde\0" "CaboVerde\0" "CPV\0",
      "BR BV CA CF CR MA MO PA PN PR RB RG RS SD SF SL SM SO SS SV TA TS",
      "BR\0" "Brava\0" "\0"
      "BV\0" "Boa Vista\0" "\0"
@@ -2487,7 +2487,7 @@ const fi_country fi_countries[] = {
      "Tarrafal de Santiago Municipality Day\0" "w1M~X\0"
      "=TS\0"
      "Tarrafal de São Nicolau Municipality Day\0" "{MmM~N\0"},
-    {"CW\0" "Curacao\0" "CUW\0",
+    {"CW", "Curacao\0" "CUW\0",
      "",
      "",
      "Ascension Day\0" "x[DEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -2505,7 +2505,7 @@ const fi_country fi_countries[] = {
      "Pentecost\0" "xeDEZE`E>aD>aE=a\0"
      "Queen's Day\0" "x@NM~$LNM~%LNM~'\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"CX\0" "Christmas Island\0" "ChristmasIsland\0" "CXR\0",
+    {"CX", "Christmas Island\0" "ChristmasIsland\0" "CXR\0",
      "",
      "",
      "ANZAC Day\0" "{TlM~L\0"
@@ -2532,7 +2532,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "{SSM~L\0"
      "New Year's Day (observed)\0" "{ceL{77{78L{78{77L{78L{77{78\0"
      "Territory Day\0" "{VVRL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKLL\0"},
-    {"CY\0" "Cyprus\0" "CYP\0",
+    {"CY", "Cyprus\0" "CYP\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -2550,7 +2550,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Ohi Day\0" "zAM~X\0"
      "Pentecost Monday\0" "xmDZEE`>aE=aE>`E>aDa>E`>EaDZEE`>Ea=Ea>`E>aD>aE`>EaD>aE=aE\0"},
-    {"CZ\0" "Czechia\0" "CZE\0",
+    {"CZ", "Czechia\0" "CZE\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -2570,7 +2570,7 @@ const fi_country fi_countries[] = {
      "Struggle for Freedom and Democracy Day\0" "zUM~8\0"
      "Struggle for Freedom and Democracy Day and International Students' Day\0" "|+YM~@\0"
      "Victory Day\0" "{HnM~O\0"},
-    {"DE\0" "Germany\0" "DEU\0",
+    {"DE", "Germany\0" "DEU\0",
      "BB BE BW BY HB HE HH MV NI NW RP SH SL SN ST TH Augsburg",
      "BB\0" "Brandenburg\0" "\0"
      "BE\0" "Berlin\0" "\0"
@@ -2641,7 +2641,7 @@ const fi_country fi_countries[] = {
      "Augsburg Peace Festival\0" "yKM~X\0"
      "Corpus Christi\0" "xpDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Epiphany\0" "w(M~X\0"},
-    {"DJ\0" "Djibouti\0" "DJI\0",
+    {"DJ", "Djibouti\0" "DJI\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -2657,7 +2657,7 @@ const fi_country fi_countries[] = {
      "Labor Day\0" "xCM~X\0"
      "New Year's Day\0" "w#M~X\0"
      "Prophet Muhammad's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAACB~$CAABCBBCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"DK\0" "Denmark\0" "DNK\0",
+    {"DK", "Denmark\0" "DNK\0",
      "",
      "",
      "Ascension Day\0" "x[DEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -2671,7 +2671,7 @@ const fi_country fi_countries[] = {
      "Pentecost\0" "xeDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"DM\0" "Dominica\0" "DMA\0",
+    {"DM", "Dominica\0" "DMA\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -2695,7 +2695,7 @@ const fi_country fi_countries[] = {
      "Post-Hurricane Maria Thanksgiving Celebrations\0" "|*y\0"
      "Special Public Holiday\0" "{]xwHxD\0"
      "Whit Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"},
-    {"DO\0" "Dominican Republic\0" "DominicanRepublic\0" "DOM\0",
+    {"DO", "Dominican Republic\0" "DominicanRepublic\0" "DOM\0",
      "",
      "",
      "Christmas Day\0" "{3,M~U\0"
@@ -2710,7 +2710,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "{//M~U\0"
      "Our Lady of Mercedes Day\0" "{2*M~U\0"
      "Restoration Day\0" "{1_MMQLJMLLSIMMLNPJMMKSLJMLLOM~%QLJMLLSIMMLNPJMMKSLJML\0"},
-    {"DZ\0" "Algeria\0" "DZA\0",
+    {"DZ", "Algeria\0" "DZA\0",
      "",
      "",
      "Amazigh New Year\0" "|$.M~A\0"
@@ -2724,7 +2724,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAACB~$CAABCBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Revolution Day\0" "zEM~X\0"},
-    {"EC\0" "Ecuador\0" "ECU\0",
+    {"EC", "Ecuador\0" "ECU\0",
      "",
      "",
      "All Souls' Day\0" "zFM~X\0"
@@ -2745,7 +2745,7 @@ const fi_country fi_countries[] = {
      "New Year's Day (observed)\0" "{{|{75O{75{77O{75O{77{75\0"
      "The Battle of Pichincha\0" "xZM~X\0"
      "The Battle of Pichincha (observed)\0" "{}XL{++{+)P{+(O{+,L{+){++PLKO{+)O{+)OKPL{++{+)\0"},
-    {"EE\0" "Estonia\0" "EST\0",
+    {"EE", "Estonia\0" "EST\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -2760,7 +2760,7 @@ const fi_country fi_countries[] = {
      "Pentecost\0" "xeDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Second Day of Christmas\0" "GM~X\0"
      "Victory Day\0" "xxM~X\0"},
-    {"EG\0" "Egypt\0" "EGY\0",
+    {"EG", "Egypt\0" "EGY\0",
      "",
      "",
      "Armed Forces Day\0" "z+M~9{//MM{33M{33MM{33M{33MM{33\0"
@@ -2793,7 +2793,7 @@ const fi_country fi_countries[] = {
      "Sinai Liberation Day\0" "x<M~:{++~#MM{33M{77M{33MM{33M\0"
      "Sinai Liberation Day (observed)\0" "|1L{+){35KL{/2L~${/2LK{35LL{/2L\0"
      "Spring Festival\0" "x;DZEEa=bD=bD>`E>aDb=Ea=EaD[DEa=Eb<Ea>aD>aD>aEa=EbC>aE=aE\0"},
-    {"EH\0" "Western Sahara\0" "WesternSahara\0" "ESH\0",
+    {"EH", "Western Sahara\0" "WesternSahara\0" "ESH\0",
      "",
      "",
      "Commencement of the Armed Struggle\0" "{8jM~S\0"
@@ -2807,7 +2807,7 @@ const fi_country fi_countries[] = {
      "Proclamation of the SADR\0" "{7pM~S\0"
      "Prophet's Birthday (estimated)\0" "{HgBBCBB\?B~%CBAACB~$CAABCBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Uprising Day\0" "{9*M~S\0"},
-    {"ER\0" "Eritrea\0" "ERI\0",
+    {"ER", "Eritrea\0" "ERI\0",
      "",
      "",
      "Eid al-Adha (estimated)\0" "xK@CCB~$\?BCBBCBAABCB~$AACBCB~$AACCBBAB~%C\?BACBCACABACB~&\0"
@@ -2825,7 +2825,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAACB~$CAABCBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Revolution Day\0" "ycM~X\0"
      "Women's Day\0" "whM~X\0"},
-    {"ES\0" "Spain\0" "ESP\0",
+    {"ES", "Spain\0" "ESP\0",
      "AN AR AS CB CE CL CM CN CT EX GA IB MC MD ML NC PV RI VC Barcelona",
      "AN\0" "Andalucía\0" "\0"
      "AR\0" "Aragón\0" "\0"
@@ -3095,7 +3095,7 @@ const fi_country fi_countries[] = {
      "Saint Eulalia Day\0" "{xE\0"
      "Saint John the Baptist\0" "{YQM~${++M~%{++M~*{++M~%{++M~${++M~%{++M~$\0"
      "Saint Stephen's Day\0" "{[UM{++M~*{++M~%{++M~${++M~%{++M~*{++\0"},
-    {"ET\0" "Ethiopia\0" "ETH\0",
+    {"ET", "Ethiopia\0" "ETH\0",
      "",
      "",
      "Adwa Victory Day\0" "{'fM~W\0"
@@ -3114,7 +3114,7 @@ const fi_country fi_countries[] = {
      "International Workers' Day\0" "xCM~X\0"
      "Prophet's Birthday\0" "|'YBABCAAC\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAA{FABBCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"FI\0" "Finland\0" "FIN\0",
+    {"FI", "Finland\0" "FIN\0",
      "01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 17 18 19",
      "01\0" "Ahvenanmaan maakunta\0" "Landskapet Åland\0" "\0"
      "02\0" "Etelä-Karjala\0" "Södra Karelen\0" "\0"
@@ -3152,7 +3152,7 @@ const fi_country fi_countries[] = {
      "Second Day of Christmas\0" "GM~X\0"
      "=01\0"
      "Åland's Autonomy Day\0" "xjM~X\0"},
-    {"FJ\0" "Fiji\0" "FJI\0",
+    {"FJ", "Fiji\0" "FJI\0",
      "",
      "",
      "Boxing Day\0" "{{uM~C\0"
@@ -3179,7 +3179,7 @@ const fi_country fi_countries[] = {
      "Prophet Mohammed's Birthday (observed)\0" "|#c{*oD{.l{*n\0"
      "Prophet Mohammed's Birthday (observed, estimated)\0" "|Jw{.k{*n{.l{.j{*o{.i{6\\{.j\0"
      "Ratu Sir Lala Sukuna Day\0" "|9sOL~$KLSLKL~$RL~$KSLLKLLSKLL\0"},
-    {"FK\0" "Falkland Islands\0" "FalklandIslands\0" "FLK\0",
+    {"FK", "Falkland Islands\0" "FalklandIslands\0" "FLK\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -3202,7 +3202,7 @@ const fi_country fi_countries[] = {
      "Queen Elizabeth II's Funeral\0" "|7)\0"
      "Queen's Birthday\0" "x8M~<\0"
      "Queen's Birthday (observed)\0" "{(={78L{78{77L{78L\0"},
-    {"FM\0" "Micronesia\0" "FSM\0",
+    {"FM", "Micronesia\0" "FSM\0",
      "KSA PNI TRK YAP",
      "KSA\0" "Kosrae\0" "Kusaie\0" "\0"
      "PNI\0" "Pohnpei\0" "Ponape\0" "\0"
@@ -3257,7 +3257,7 @@ const fi_country fi_countries[] = {
      "Yap Day (observed)\0" "{+eR{72{78Q{72R{77{72R{72{78Q{72R{77\0"
      "Yap State Constitution Day\0" "EM~X\0"
      "Yap State Constitution Day (observed)\0" "F{77{75O{75{77O{75O{77{75O{75{77O{75\0"},
-    {"FO\0" "Faroe Islands\0" "FaroeIslands\0" "FRO\0",
+    {"FO", "Faroe Islands\0" "FaroeIslands\0" "FRO\0",
      "",
      "",
      "Ascension Day\0" "x[DEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -3274,7 +3274,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Saint Olaf's Day\0" "yAM~X\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"FR\0" "France\0" "FRA\0",
+    {"FR", "France\0" "FRA\0",
      "57 6AE 971 972 973 974 976 BL MF NC PF PM TF WF Zone_A Zone_B Zone_C",
      "57\0" "Moselle\0" "\0"
      "6AE\0" "Alsace\0" "\0"
@@ -3338,7 +3338,7 @@ const fi_country fi_countries[] = {
      "Feast of Saint Peter Chanel\0" "x\?M~X\0"
      "Saints Peter and Paul Day\0" "x~M~X\0"
      "Territory Day\0" "yAM~X\0"},
-    {"GA\0" "Gabon\0" "GAB\0",
+    {"GA", "Gabon\0" "GAB\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -3360,7 +3360,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Public Holiday\0" "|\?jw$~#x]w$w8x\\\0"
      "Women's Rights Day\0" "{u(M~D\0"},
-    {"GB\0" "United Kingdom\0" "UnitedKingdom\0" "GBR\0" "UK\0",
+    {"GB", "United Kingdom\0" "UnitedKingdom\0" "GBR\0" "UK\0",
      "ENG NIR SCT WLS",
      "ENG\0" "England\0" "\0"
      "NIR\0" "Northern Ireland\0" "\0"
@@ -3399,7 +3399,7 @@ const fi_country fi_countries[] = {
      "Saint Andrew's Day (observed)\0" "{[<{78L{78{77L{78L{77{78L{78\0"
      "Scotland's participation in the FIFA World Cup final\0" "|F4\0"
      "Summer Bank Holiday\0" "yJKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLL\0"},
-    {"GD\0" "Grenada\0" "GRD\0",
+    {"GD", "Grenada\0" "GRD\0",
      "",
      "",
      "Bank Holiday\0" "{gb{'`{2V{'w{4>y(\0"
@@ -3426,7 +3426,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "{9%E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Thanksgiving Day\0" "{:RM~S\0"
      "Thanksgiving Day (observed)\0" "{^w{;;{77{;;{OO{;;{77\0"},
-    {"GE\0" "Georgia\0" "GEO\0",
+    {"GE", "Georgia\0" "GEO\0",
      "",
      "",
      "Christmas Day\0" "w)M~X\0"
@@ -3447,7 +3447,7 @@ const fi_country fi_countries[] = {
      "Public Holiday\0" "|=k{(4\0"
      "Saint Andrew's Day\0" "xNM~X\0"
      "Saint George's Day\0" "%M~X\0"},
-    {"GF\0" "French Guiana\0" "FrenchGuiana\0" "GUF\0" "HolidaysGF\0",
+    {"GF", "French Guiana\0" "FrenchGuiana\0" "GUF\0" "HolidaysGF\0",
      "",
      "",
      "Abolition of Slavery\0" "xkM~X\0"
@@ -3462,7 +3462,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Pentecost Monday\0" "xfDEZE`E>aD{2|aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Victory Day\0" "xJM~X\0"},
-    {"GG\0" "Guernsey\0" "GGY\0",
+    {"GG", "Guernsey\0" "GGY\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -3486,7 +3486,7 @@ const fi_country fi_countries[] = {
      "The visit of Her Majesty Queen Elizabeth II\0" "{=H\0"
      "The visit of His Majesty King Charles III and Queen Camilla\0" "|>L\0"
      "Wedding of William and Catherine\0" "{e$\0"},
-    {"GH\0" "Ghana\0" "GHA\0",
+    {"GH", "Ghana\0" "GHA\0",
      "",
      "",
      "African Union Day\0" "{@wM~2\0"
@@ -3511,7 +3511,7 @@ const fi_country fi_countries[] = {
      "Shaqq Day\0" "|E9\0"
      "Shaqq Day (estimated)\0" "|I2\?ACBCACBB@BCCAAB~$CBCABA\0"
      "Workers' Day\0" "{@_M~8\0"},
-    {"GI\0" "Gibraltar\0" "GIB\0",
+    {"GI", "Gibraltar\0" "GIB\0",
      "",
      "",
      "75th Anniversary of VE Day\0" "|-R\0"
@@ -3542,7 +3542,7 @@ const fi_country fi_countries[] = {
      "Winter Midterm Bank Holiday\0" "|8iERLLSKL~$RL~$KLSLKL~$RL~$KS\0"
      "Workers' Memorial Day\0" "{m)OLNM~C\0"
      "Workers' Memorial Day (observed)\0" "|%AL{77{78L{78{77L{78L\0"},
-    {"GL\0" "Greenland\0" "GRL\0",
+    {"GL", "Greenland\0" "GRL\0",
      "",
      "",
      "Ascension Day\0" "x[DEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -3556,7 +3556,7 @@ const fi_country fi_countries[] = {
      "Pentecost\0" "xeDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"GM\0" "Gambia\0" "GMB\0",
+    {"GM", "Gambia\0" "GMB\0",
      "",
      "",
      "Africa Liberation Day\0" "x[M~X\0"
@@ -3596,7 +3596,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CB{J7CBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Prophet's Birthday (observed)\0" "|7\?\0"
      "Prophet's Birthday (observed, estimated)\0" "|Jw{.k{*n{.l{.j{*o{.i{6\\{.j\0"},
-    {"GN\0" "Guinea\0" "GIN\0",
+    {"GN", "Guinea\0" "GIN\0",
      "",
      "",
      "Africa Day\0" "x[M~X\0"
@@ -3621,7 +3621,7 @@ const fi_country fi_countries[] = {
      "Labor Day\0" "xCM~X\0"
      "New Year's Day\0" "w#M~X\0"
      "Second Republic Day\0" "x&M~;\0"},
-    {"GP\0" "Guadeloupe\0" "GLP\0" "HolidaysGP\0",
+    {"GP", "Guadeloupe\0" "GLP\0" "HolidaysGP\0",
      "",
      "",
      "Abolition of Slavery\0" "x]M~X\0"
@@ -3639,7 +3639,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "xfDEZE`E>aD{2|aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Victor Schoelcher Day\0" "y9M~X\0"
      "Victory Day\0" "xJM~X\0"},
-    {"GQ\0" "Equatorial Guinea\0" "EquatorialGuinea\0" "GNQ\0",
+    {"GQ", "Equatorial Guinea\0" "EquatorialGuinea\0" "GNQ\0",
      "AN BN BS CS DJ KN LI WN",
      "AN\0" "Annobón\0" "Annobon\0" "\0"
      "BN\0" "Bioko Norte\0" "North Bioko\0" "\0"
@@ -3673,7 +3673,7 @@ const fi_country fi_countries[] = {
      "President's Day (observed)\0" "{aHL{77{78L{78{77L{78L{77{78L\0"
      "=AN\0"
      "Patron Saint Festival of Annobón\0" "{UBM~L\0"},
-    {"GR\0" "Greece\0" "GRC\0",
+    {"GR", "Greece\0" "GRC\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -3689,7 +3689,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Ohi Day\0" "zAM~X\0"
      "Pentecost Monday\0" "xmDZEE`>aE=aE>`E>aDa>E`>EaDZEE`>Ea=Ea>`E>aD>aE`>EaD>aE=aE\0"},
-    {"GS\0" "South Georgia and the South Sandwich Islands\0" "SouthGeorgiaAndTheSouthSandwichIslands\0" "SGS\0",
+    {"GS", "South Georgia and the South Sandwich Islands\0" "SouthGeorgiaAndTheSouthSandwichIslands\0" "SGS\0",
      "",
      "",
      "Boxing Day\0" "{keM~G\0"
@@ -3719,7 +3719,7 @@ const fi_country fi_countries[] = {
      "Toothfish (End of Season) Day (observed)\0" "{n[O\0"
      "Toothfish Day\0" "{vZM~'\0"
      "Toothfish Day (observed)\0" "{z_{78\0"},
-    {"GT\0" "Guatemala\0" "GUA\0",
+    {"GT", "Guatemala\0" "GUA\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -3733,7 +3733,7 @@ const fi_country fi_countries[] = {
      "Maundy Thursday\0" "x0DEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "New Year's Day\0" "w#M~X\0"
      "Revolution Day\0" "z9M~7OLLM~\?\0"},
-    {"GU\0" "Guam\0" "GUM\0" "HolidaysGU\0",
+    {"GU", "Guam\0" "GUM\0" "HolidaysGU\0",
      "",
      "",
      "All Souls' Day\0" "zFM~X\0"
@@ -3756,7 +3756,7 @@ const fi_country fi_countries[] = {
      "Veterans Day\0" "zOM~X\0"
      "Veterans Day (observed)\0" "zN{77O{75O{77{75O{75{77O{75O{77{75O\0"
      "Washington's Birthday\0" "wULKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KS\0"},
-    {"GW\0" "Guinea Bissau\0" "GuineaBissau\0" "GNB\0",
+    {"GW", "Guinea Bissau\0" "GuineaBissau\0" "GNB\0",
      "",
      "",
      "Christmas Day\0" "|<4M~<\0"
@@ -3772,7 +3772,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "|87M~<\0"
      "Pidjiguiti Day\0" "|:ZM~<\0"
      "Worker's Day\0" "|9WM~<\0"},
-    {"GY\0" "Guyana\0" "GUY\0",
+    {"GY", "Guyana\0" "GUY\0",
      "",
      "",
      "Arrival Day\0" "|)KM~@\0"
@@ -3806,7 +3806,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (observed, estimated)\0" "{)E{.k|8i{.k{BF{U}\0"
      "Public Holiday\0" "|,j\0"
      "Republic Day\0" "wXM~X\0"},
-    {"HK\0" "Hongkong\0" "HongKong\0" "HKG\0",
+    {"HK", "Hongkong\0" "HongKong\0" "HKG\0",
      "",
      "",
      "70th Anniversary of the Victory of the Chinese People's War of Resistance against Japanese Aggression and the World Anti-Fascist War\0" "{vY\0"
@@ -3841,11 +3841,11 @@ const fi_country fi_countries[] = {
      "The third day of Chinese New Year\0" "wC`{*q`BA`BC_BaBA`BB_{+4BB{+3B{+2C`A`BB_CB`B`BB_BB`{*r`B{+2B{+2C\0"
      "Tomb-Sweeping Day\0" "x(LNMMLNMMLNMMLMNMLMNMLMNMLMNMLMNMLMNMLMNMLMNMLMMNLMMNLMM\0"
      "Tomb-Sweeping Day (observed)\0" "{05{;:{OP{;:{79{;9{OP{;:\0"},
-    {"HM\0" "Heard Island and Mcdonald Islands\0" "HeardIslandAndMcDonaldIslands\0" "HMD\0",
+    {"HM", "Heard Island and Mcdonald Islands\0" "HeardIslandAndMcDonaldIslands\0" "HMD\0",
      "",
      "",
      ""},
-    {"HN\0" "Honduras\0" "HND\0",
+    {"HN", "Honduras\0" "HND\0",
      "",
      "",
      "Army Day\0" "z:M~4\0"
@@ -3860,7 +3860,7 @@ const fi_country fi_countries[] = {
      "Morazan's Day\0" "z(M~4\0"
      "New Year's Day\0" "w#M~X\0"
      "Panamerican Day\0" "x1M~X\0"},
-    {"HR\0" "Croatia\0" "HRV\0",
+    {"HR", "Croatia\0" "HRV\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -3879,7 +3879,7 @@ const fi_country fi_countries[] = {
      "Statehood Day\0" "{(dM~&gM~23M~\?\0"
      "Victory and Homeland Thanksgiving Day\0" "yHM~-\0"
      "Victory and Homeland Thanksgiving Day and Croatian Veterans Day\0" "{Y|M~K\0"},
-    {"HT\0" "Haiti\0" "HTI\0",
+    {"HT", "Haiti\0" "HTI\0",
      "",
      "",
      "Agriculture and Labor Day\0" "xCM~X\0"
@@ -3900,7 +3900,7 @@ const fi_country fi_countries[] = {
      "National Independence Day\0" "w#M~X\0"
      "New Year's Day\0" "w#M~X\0"
      "Shrove Monday\0" "w\\EDZEcB>dB=aE>`Ed;Dd;E`>dBDZEEc;Ea=dB>`E>aDd;Ec;EaD>aE\\B\0"},
-    {"HU\0" "Hungary\0" "HUN\0",
+    {"HU", "Hungary\0" "HUN\0",
      "",
      "",
      "All Saints' Day\0" "{6UM~T\0"
@@ -3992,7 +3992,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Second Day of Christmas\0" "GM~X\0"
      "State Foundation Day\0" "yWM~X\0"},
-    {"ID\0" "Indonesia\0" "IDN\0",
+    {"ID", "Indonesia\0" "IDN\0",
      "",
      "",
      "Ascension Day\0" "x[DEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -4025,7 +4025,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (estimated)\0" "|NoB~$ABBCBABBACC\?CAB~%CA\0"
      "Vesak Day\0" "xQ_BB`AB`C_CB`AB`BB`C_BB_CA`C`AB`B\0"
      "Vesak Day (estimated)\0" "|Ms_B`AC`CA`BB_B`CB`BB_B`\0"},
-    {"IE\0" "Ireland\0" "IRL\0",
+    {"IE", "Ireland\0" "IRL\0",
      "",
      "",
      "August Bank Holiday\0" "yJKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLL\0"
@@ -4041,7 +4041,7 @@ const fi_country fi_countries[] = {
      "Saint Brigid's Day\0" "|8[LKLLSKIOLRLLINLSLHOLLRLIOKS\0"
      "Saint Patrick's Day\0" "wqM~X\0"
      "Saint Stephen's Day\0" "GM~X\0"},
-    {"IL\0" "Israel\0" "ISR\0",
+    {"IL", "Israel\0" "ISR\0",
      "",
      "",
      "Independence Day\0" "{(\?`{*qa{*ob{/+{/*{OO{/,{/+b{/+~#{\?.{\?M{/*\0"
@@ -4053,7 +4053,7 @@ const fi_country fi_countries[] = {
      "Simchat Torah / Shemini Atzeret\0" "z5B_BC`AAbB_BC^BBbA@bB`ABaB@aC^CBaBB_C@`CaAAaBA`Ba@C`C\?aC\0"
      "Sukkot\0" "z.A`BBaAAbA`BB_BBbA@bAaAAbB@aB_CAbBA`C@`BbA@bBA`Ab@BaC\?aC\0"
      "Yom Kippur\0" "z)A`ACa@BbA`BB_ACb@AbAa@BbAAaB_CAbAB`BA`BbA@bAB`Ab@BaB@aB\0"},
-    {"IM\0" "Isle of Man\0" "IsleOfMan\0" "IMN\0",
+    {"IM", "Isle of Man\0" "IsleOfMan\0" "IMN\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -4076,7 +4076,7 @@ const fi_country fi_countries[] = {
      "TT Bank Holiday\0" "xcRL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKLL\0"
      "Tynwald Day\0" "y)MOLLM~$OKM~$OLLM~$OLLM~$NLM~$OLLM~$OKM~$OLLM~$OLLM~$NLM\0"
      "Wedding of William and Catherine\0" "{e$\0"},
-    {"IN\0" "India\0" "IND\0",
+    {"IN", "India\0" "IND\0",
      "AN AP AR AS BR CG CH DH DL GA GJ HP HR JH JK KA KL LA LD MH ML MN MP MZ NL OD PB PY RJ SK TN TR TS UK UP WB",
      "AN\0" "Andaman and Nicobar Islands\0" "\0"
      "AP\0" "Andhra Pradesh\0" "\0"
@@ -4367,11 +4367,11 @@ const fi_country fi_countries[] = {
      "Rabindranath Tagore's Birthday\0" "xKLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNM\0"
      "Swami Vivekananda's Birthday\0" "w.M~X\0"
      "Vijayadashami\0" "{>WBC^CC`AAaB_BC`BAaB^CC`AC`A@aC`BB`B\0"},
-    {"IO\0" "British Indian Ocean Territory\0" "BritishIndianOceanTerritory\0" "IOT\0",
+    {"IO", "British Indian Ocean Territory\0" "BritishIndianOceanTerritory\0" "IOT\0",
      "",
      "",
      ""},
-    {"IQ\0" "Iraq\0" "IRQ\0",
+    {"IQ", "Iraq\0" "IRQ\0",
      "",
      "",
      "Army Day\0" "w(M~X\0"
@@ -4396,7 +4396,7 @@ const fi_country fi_countries[] = {
      "Nowruz\0" "wuM~X\0"
      "Prophet's Birthday\0" "{l&CB~&ABBCAAB\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?BB{]rBBCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"IR\0" "Iran\0" "IRN\0",
+    {"IR", "Iran\0" "IRN\0",
      "",
      "",
      "15 Khordad Uprising\0" "xfLNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLMNMLMNMLMNMLMNMLMNMLMN\0"
@@ -4443,7 +4443,7 @@ const fi_country fi_countries[] = {
      "Public Holiday\0" "|:Xw${-Kw$~'\0"
      "Tasua\0" "{<\?BBA@BCBABBCABCBAABCB~%ACA\0"
      "Tasua (estimated)\0" "xiABCBB|4qABBC@CBCA\?BCB~$CB@BCB~$A\0"},
-    {"IS\0" "Iceland\0" "ISL\0",
+    {"IS", "Iceland\0" "ISL\0",
      "",
      "",
      "Ascension Day\0" "x[DEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -4460,7 +4460,7 @@ const fi_country fi_countries[] = {
      "Pentecost\0" "xeDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"IT\0" "Italy\0" "ITA\0",
+    {"IT", "Italy\0" "ITA\0",
      "AG AL AN AO AP AQ AR AT AV BA BG BI BL BN BO BR BS BT BZ CA CB CE CH CL CN CO CR CS CT CZ EN FC FE FG FI FM FR GE GO GR IM IS KR LC LE LI LO LT LU MB MC ME MI MN MO MS MT NA NO NU OR PA PC PD PE PG PI PN PO PR PT PU PV PZ RA RC RE RG RI RM RN RO SA SI SO SP SR SS SU SV TA TE TN TO TP TR TS TV UD VA VB VC VE VI VR VT VV Andria Barletta Cesena Forli Pesaro Trani Urbino",
      "AG\0" "Agrigento\0" "\0"
      "AL\0" "Alessandria\0" "\0"
@@ -4804,7 +4804,7 @@ const fi_country fi_countries[] = {
      "Saint Nicholas the Pilgrim's Day\0" "xEM~X\0"
      "=Urbino\0"
      "Saint Crescentinus's Day\0" "xbM~X\0"},
-    {"JE\0" "Jersey\0" "JEY\0",
+    {"JE", "Jersey\0" "JEY\0",
      "",
      "",
      "75th Anniversary of VE Day\0" "|-R\0"
@@ -4831,7 +4831,7 @@ const fi_country fi_countries[] = {
      "The visit of Her Majesty Queen Elizabeth II\0" "{=I\0"
      "The visit of His Majesty King Charles III and Queen Camilla\0" "|>K\0"
      "Wedding of William and Catherine\0" "{e$\0"},
-    {"JM\0" "Jamaica\0" "JAM\0",
+    {"JM", "Jamaica\0" "JAM\0",
      "",
      "",
      "Ash Wednesday\0" "waBDZEcB>dB=dB>`Ed;Dd;Ec;dBD]BEc;Ec;dB>cB>aDd;Ec;EcB>aE\\B\0"
@@ -4850,7 +4850,7 @@ const fi_country fi_countries[] = {
      "National Labour Day (observed)\0" "{0gL{77{78L{78{77L{78L{77{78L{78{77L\0"
      "New Year's Day\0" "w#M~X\0"
      "New Year's Day (observed)\0" "w${OO{;;{77{;;{OO{;;{77\0"},
-    {"JO\0" "Jordan\0" "JOR\0",
+    {"JO", "Jordan\0" "JOR\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -4865,7 +4865,7 @@ const fi_country fi_countries[] = {
      "Labor Day\0" "xCM~X\0"
      "New Year's Day\0" "w#M~X\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAACB~$CAABCBBCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"JP\0" "Japan\0" "JPN\0",
+    {"JP", "Japan\0" "JPN\0",
      "",
      "",
      "Autumnal Equinox Day\0" "yyM~1LNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLMNMLMN\0"
@@ -4888,7 +4888,7 @@ const fi_country fi_countries[] = {
      "Sports Day\0" "|.DL{'wLRL~$KLSLKL~$RL~$KSLLKLLSKLL\0"
      "Substitute Holiday\0" "w$w1hwzxMwUytxFxmzWy9{(Hwsx\\x$xPxMwUa{(Dz2vwsx\\x$xPy7xozU{*5x@y]xPy#y'y7xozTz2vwsx\\x$xPx*wxx8wn{(+{(_vwzx*wMwNx8wny7xozU{*^wsx\\yQx*wxx8wny7{(Dz2vwsx\\yQy7xo{-gx@Tx*wxx8wny7xozTz2vwsx\\yQx*wxx8wn{*X\0"
      "Vernal Equinox Day\0" "wuLMNMLMNMLMNMLMNMLMNMLMNMLMNMLMMNLMMNLMMNLMMNLMMNLMMNLMM\0"},
-    {"KE\0" "Kenya\0" "KEN\0",
+    {"KE", "Kenya\0" "KEN\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -4928,7 +4928,7 @@ const fi_country fi_countries[] = {
      "Utamaduni Day\0" "|3;M~$\0"
      "Utamaduni Day (observed)\0" "|3<\0"
      "Visit of Pope Francis to Kenya\0" "{wR\0"},
-    {"KG\0" "Kyrgyzstan\0" "KGZ\0",
+    {"KG", "Kyrgyzstan\0" "KGZ\0",
      "",
      "",
      "Additional public holiday\0" "|@Aw&\0"
@@ -5053,7 +5053,7 @@ const fi_country fi_countries[] = {
      "Victory Day (observed)\0" "{0YL{77{78L{78\0"
      "Women's Day\0" "whM~*\0"
      "Women's Day (observed)\0" "{+rL{78\0"},
-    {"KH\0" "Cambodia\0" "KHM\0",
+    {"KH", "Cambodia\0" "KHM\0",
      "",
      "",
      "Constitution Day\0" "yzM~X\0"
@@ -5079,7 +5079,7 @@ const fi_country fi_countries[] = {
      "Special Public Holiday\0" "{y<w1{+0{(PyP\0"
      "Visaka Bochea Day\0" "xOA`CA`CAaA`BC_BBaA`BB_CAaABaB_BC`AAaB_CB`BAaB@aCA`AaC@aB\0"
      "Water Festival\0" "zIw$~#]w$~#Aw$~#@w$~#^w$~#@w$~#@w$~#^w$~#@w$~#]w$~#@w$~#Aw$~#^w$~#\?w$~#Aw$~#^w$~#@w$~#]w$~#@w$~#@w$~#^w$~#@w$~#@w$~#^w$~#@w$~#@w$~#^w$~#@w$~#^w$~#\?w$~#Aw$~#^w$~#@w$~#\?w$~#^w$~#@w$~#^w$~#@w$~#@w$~#^w$~#Aw$~#\?w$~#^w$~#@w$~#@w$~#]w$~#Aw$~#@w$~#^w$~#\?w$~#^w$~#Aw$~#@w$~#]w$~#@w$~#^w$~#\0"},
-    {"KI\0" "Kiribati\0" "KIR\0",
+    {"KI", "Kiribati\0" "KIR\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -5107,7 +5107,7 @@ const fi_country fi_countries[] = {
      "Public Holiday (observed)\0" "{0YL\0"
      "Youth Day\0" "{EhM~P\0"
      "Youth Day (observed)\0" "{QvL{77{78L{78{77L{78L{77{78L\0"},
-    {"KM\0" "Comoros\0" "COM\0",
+    {"KM", "Comoros\0" "COM\0",
      "",
      "",
      "Cheikh al Maarouf Day\0" "wrM~X\0"
@@ -5124,7 +5124,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Prophet's Birthday\0" "|3D\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAACBB{*rAABCBBCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"KN\0" "Saint Kitts and Nevis\0" "SaintKittsAndNevis\0" "KNA\0",
+    {"KN", "Saint Kitts and Nevis\0" "SaintKittsAndNevis\0" "KNA\0",
      "",
      "",
      "50th Anniversary of the Establishment of the Caribbean Community (CARICOM)\0" "|:<\0"
@@ -5150,7 +5150,7 @@ const fi_country fi_countries[] = {
      "National Heroes Day\0" "{1~M~U\0"
      "National Heroes Day (observed)\0" "{>/{;;{77{;;{OO{;;{77{;;\0"
      "Whit Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"},
-    {"KP\0" "North Korea\0" "NorthKorea\0" "PRK\0",
+    {"KP", "North Korea\0" "NorthKorea\0" "PRK\0",
      "",
      "",
      "Armed Forces Day\0" "x<M~7\0"
@@ -5176,7 +5176,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Socialist Constitution Day\0" "HM~X\0"
      "Youth Day\0" "y_M~X\0"},
-    {"KR\0" "South Korea\0" "SouthKorea\0" "KOR\0" "Korea\0",
+    {"KR", "South Korea\0" "SouthKorea\0" "KOR\0" "Korea\0",
      "",
      "",
      "2002 FIFA World Cup National Team Semi-Finals Celebrations\0" "{AA\0"
@@ -5214,7 +5214,7 @@ const fi_country fi_countries[] = {
      "The second day of Chuseok\0" "yl_BaAAaBC^C`ABaAC`AB`AaBB`BB`AaAC`ACa@B`B`BBaAB_B`BCa@Ba\0"
      "The second day of Korean New Year\0" "wB`BB`BA`BC_BaBA`BB_C`BB`BB_BC`A`CB^CB`B`BB_BB`BC`B_BB`AC\0"
      "Tree Planting Day\0" "x(M~+\0"},
-    {"KW\0" "Kuwait\0" "KWT\0",
+    {"KW", "Kuwait\0" "KWT\0",
      "",
      "",
      "Day of Arafah (estimated)\0" "xJ@CCB~$\?BCBBCBAABCB~$AACBCB~$AACCBBAB~%@BBACBCACABACB~&\0"
@@ -5228,7 +5228,7 @@ const fi_country fi_countries[] = {
      "National Day\0" "wZM~X\0"
      "New Year's Day\0" "w#M~X\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAACB~$CAABCBBCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"KY\0" "Cayman Islands\0" "CaymanIslands\0" "CYM\0",
+    {"KY", "Cayman Islands\0" "CaymanIslands\0" "CYM\0",
      "",
      "",
      "2009 Cayman Islands Constitution Day\0" "{_&\0"
@@ -5254,7 +5254,7 @@ const fi_country fi_countries[] = {
      "Referendum Day\0" "{iz{A#\0"
      "Remembrance Day\0" "{R}LKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLS\0"
      "UK Royal Wedding\0" "{e$\0"},
-    {"KZ\0" "Kazakhstan\0" "KAZ\0",
+    {"KZ", "Kazakhstan\0" "KAZ\0",
      "",
      "",
      "Capital Day\0" "{]bM~J\0"
@@ -5334,7 +5334,7 @@ const fi_country fi_countries[] = {
      "Republic Day (observed)\0" "{F`{77{ggL{78{77L{78L{77\0"
      "Victory Day\0" "xKM~X\0"
      "Victory Day (observed)\0" "{Hp{78L{78{;:{78L{77{78L{78{77L\0"},
-    {"LA\0" "Laos\0" "LAO\0",
+    {"LA", "Laos\0" "LAO\0",
      "",
      "",
      "International Children's Day\0" "xbM~7\0"
@@ -5349,7 +5349,7 @@ const fi_country fi_countries[] = {
      "Lao New Year's Day (in lieu)\0" "{dpPw$M{/0LMw$LM{+,Lw$Lw${32w$Lw$L{/0Lw$Lw${33Lw$L{/0Lw$Lw$L{/0\0"
      "New Year's Day\0" "w#M~X\0"
      "New Year's Day (in lieu)\0" "{gh{77{78L{78{77L{78L{77{78\0"},
-    {"LB\0" "Lebanon\0" "LBN\0",
+    {"LB", "Lebanon\0" "LBN\0",
      "",
      "",
      "Armenian Orthodox Christmas Day\0" "w(M~X\0"
@@ -5376,7 +5376,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (estimated)\0" "|C&CBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Resistance and Liberation Day\0" "{P|LKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLL\0"
      "Saint Maron's Day\0" "wJM~X\0"},
-    {"LC\0" "Saint Lucia\0" "SaintLucia\0" "LCA\0",
+    {"LC", "Saint Lucia\0" "SaintLucia\0" "LCA\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -5400,7 +5400,7 @@ const fi_country fi_countries[] = {
      "New Year's Holiday (observed)\0" "{79{77{;;{OO{;;{77{;;{OO\0"
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Thanksgiving Day\0" "z'RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKLL\0"},
-    {"LI\0" "Liechtenstein\0" "LIE\0",
+    {"LI", "Liechtenstein\0" "LIE\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -5420,7 +5420,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Saint Joseph's Day\0" "wsM~X\0"
      "Saint Stephen's Day\0" "GM~X\0"},
-    {"LK\0" "Sri Lanka\0" "SriLanka\0" "LKA\0",
+    {"LK", "Sri Lanka\0" "SriLanka\0" "LKA\0",
      "",
      "",
      "Adhi Binara Full Moon Poya Day\0" "{jJ\0"
@@ -5454,7 +5454,7 @@ const fi_country fi_countries[] = {
      "Unduvap Full Moon Poya Day\0" "{G/_BB`BB`C^BC_BC`B_BB`AC`\0"
      "Vap Full Moon Poya Day\0" "{FN_CB`BB`B_BC`AC`B^CB`BB`\0"
      "Vesak Full Moon Poya Day\0" "{DqB`BB_B`CA`CB_BAaB`BC_BB\0"},
-    {"LR\0" "Liberia\0" "LBR\0",
+    {"LR", "Liberia\0" "LBR\0",
      "",
      "",
      "Armed Forces Day\0" "wLM~X\0"
@@ -5469,7 +5469,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Thanksgiving Day\0" "zFRL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKLL\0"
      "Tubman Administration Goodwill Day\0" "+M~X\0"},
-    {"LS\0" "Lesotho\0" "LSO\0",
+    {"LS", "Lesotho\0" "LSO\0",
      "",
      "",
      "Africa Day\0" "{@w\0"
@@ -5485,7 +5485,7 @@ const fi_country fi_countries[] = {
      "Moshoeshoe's Day\0" "{'oM~W\0"
      "New Year's Day\0" "M~X\0"
      "Workers' Day\0" "{(GM~W\0"},
-    {"LT\0" "Lithuania\0" "LTU\0",
+    {"LT", "Lithuania\0" "LTU\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -5504,7 +5504,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Second Day of Christmas\0" "GM~X\0"
      "Statehood Day\0" "y*M~X\0"},
-    {"LU\0" "Luxembourg\0" "LUX\0",
+    {"LU", "Luxembourg\0" "LUX\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -5518,7 +5518,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Saint Stephen's Day\0" "GM~X\0"},
-    {"LV\0" "Latvia\0" "LVA\0",
+    {"LV", "Latvia\0" "LVA\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -5580,7 +5580,7 @@ const fi_country fi_countries[] = {
      "Restoration of Independence Day\0" "{i.M~G\0"
      "Restoration of Independence Day (observed)\0" "{m4L{78{77L{78L{77{78L{78\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"LY\0" "Libya\0" "LBY\0",
+    {"LY", "Libya\0" "LBY\0",
      "",
      "",
      "American Forces Evacuation Day\0" "xlM~1\0"
@@ -5604,7 +5604,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday\0" "{h.ACB~&ABCBAA\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B{]qCBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Public Holiday\0" "|<%\0"},
-    {"MA\0" "Morocco\0" "MOR\0",
+    {"MA", "Morocco\0" "MOR\0",
      "",
      "",
      "Amazigh New Year\0" "|<HM~;\0"
@@ -5622,7 +5622,7 @@ const fi_country fi_countries[] = {
      "Throne Day\0" "wcM~&{(bM~R\0"
      "Unity Day\0" "|GdM~9\0"
      "Youth Day\0" "y-M~&{'RM~R\0"},
-    {"MC\0" "Monaco\0" "MCO\0",
+    {"MC", "Monaco\0" "MCO\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -5645,7 +5645,7 @@ const fi_country fi_countries[] = {
      "Prince's Day (observed)\0" "zX{77{;;{OO{;;{77{;;{OO\0"
      "Public Holiday\0" "{sy\0"
      "Saint Devote's Day\0" "w=M~X\0"},
-    {"MD\0" "Moldova\0" "MDA\0",
+    {"MD", "Moldova\0" "MDA\0",
      "",
      "",
      "Christmas Day\0" "w)w$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$\0"
@@ -5661,7 +5661,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Republic of Moldova Independence Day\0" "y^M~X\0"
      "Victory Day and Commemoration of the heroes fallen for Independence of Fatherland\0" "xKM~X\0"},
-    {"ME\0" "Montenegro\0" "MNE\0",
+    {"ME", "Montenegro\0" "MNE\0",
      "",
      "",
      "Independence Day\0" "{U+w$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$\0"
@@ -5674,7 +5674,7 @@ const fi_country fi_countries[] = {
      "Njegos Day (observed)\0" "|7b{OO{;;{77{;;\0"
      "Statehood Day\0" "{Uaw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$\0"
      "Statehood Day (observed)\0" "{Yg{77M{77~#M{77M{77~#M{77\0"},
-    {"MF\0" "Saint Martin\0" "SaintMartin\0" "MAF\0" "HolidaysMF\0",
+    {"MF", "Saint Martin\0" "SaintMartin\0" "MAF\0" "HolidaysMF\0",
      "",
      "",
      "Abolition of Slavery\0" "{iFM~G\0"
@@ -5690,7 +5690,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "{Y&aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Victor Schoelcher Day\0" "{i}M~G\0"
      "Victory Day\0" "{X~M~K\0"},
-    {"MG\0" "Madagascar\0" "MDG\0",
+    {"MG", "Madagascar\0" "MDG\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -5709,7 +5709,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Republic Day\0" "{gRM~H\0"
      "Women's Day\0" "whM~X\0"},
-    {"MH\0" "Marshall Islands\0" "MarshallIslands\0" "MHL\0" "HolidaysMH\0",
+    {"MH", "Marshall Islands\0" "MarshallIslands\0" "MHL\0" "HolidaysMH\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -5729,7 +5729,7 @@ const fi_country fi_countries[] = {
      "Nuclear Victims Remembrance Day Holiday\0" "{+eR{72{78Q{72R{77{72R{72{78Q{72R{77\0"
      "President's Day\0" "zUM~X\0"
      "President's Day Holiday\0" "{*Z{75O{75{77O{75O{77{75O{75{77O{75O\0"},
-    {"MK\0" "North Macedonia\0" "NorthMacedonia\0" "MKD\0",
+    {"MK", "North Macedonia\0" "NorthMacedonia\0" "MKD\0",
      "",
      "",
      "Christmas Day\0" "{W]M~K\0"
@@ -5756,7 +5756,7 @@ const fi_country fi_countries[] = {
      "Saint Clement of Ohrid Day (observed)\0" "{oX{;;{77{;;{OO{;;\0"
      "Saints Cyril and Methodius Day\0" "{U.M~L\0"
      "Saints Cyril and Methodius Day (observed)\0" "{]7{;;{77{;;{OO{;;{77\0"},
-    {"ML\0" "Mali\0" "MLI\0",
+    {"ML", "Mali\0" "MLI\0",
      "",
      "",
      "Africa Day\0" "x[M~X\0"
@@ -5775,7 +5775,7 @@ const fi_country fi_countries[] = {
      "Prophet's Baptism (estimated)\0" "{P`CB~$\?B~${R*CBBCBB@BCCACABACBC\?ABBCB~$\0"
      "Prophet's Birthday\0" "{suCAB~$ACCAA\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%{R*CBBCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"MM\0" "Myanmar\0" "MMR\0",
+    {"MM", "Myanmar\0" "MMR\0",
      "",
      "",
      "Armed Forces Day\0" "w{M~X\0"
@@ -5803,7 +5803,7 @@ const fi_country fi_countries[] = {
      "Peasants' Day\0" "wbM~X\0"
      "Thadingyut Holidays\0" "z,w$~#^w$~#@w$~#@w$~#^w$~#\?w$~#_w$~#@w$~#@w$~#]w$~#@w$~#@w$~#_w$~#\?w$~#@w$~#_w$~#@w$~#]w$~#@w$~#@w$~#_w$~#\?w$~#@w$~#^w$~#@w$~#]w$~#@w$~#@w$~#_w$~#\?w$~#@w$~#_w$~#@w$~#\?w$~#^w$~#@w$~#_w$~#\?w$~#@w$~#^w$~#@w$~#\?w$~#_w$~#@w$~#^w$~#\?w$~#@w$~#_w$~#@w$~#\?w$~#^w$~#@w$~#@w$~#^w$~#@w$~#^w$~#\0"
      "Union Day\0" "wMM~X\0"},
-    {"MN\0" "Mongolia\0" "MNG\0",
+    {"MN", "Mongolia\0" "MNG\0",
      "",
      "",
      "Children's Day\0" "{I*M~O\0"
@@ -5816,7 +5816,7 @@ const fi_country fi_countries[] = {
      "Republic Day\0" "{{VM~C\0"
      "Republic Holiday\0" "{K&M~(\0"
      "The Buddha's Birthday\0" "|-nC`CA`BB_BC`B_CB^CB`B`BB_BC`AC`\0"},
-    {"MO\0" "Macau\0" "MAC\0",
+    {"MO", "Macau\0" "MAC\0",
      "I M",
      "I\0" "Concelho das Ilhas\0" "海島市\0" "海岛市\0" "\0"
      "M\0" "Concelho de Macau\0" "澳門市\0" "澳门市\0" "\0",
@@ -5833,7 +5833,7 @@ const fi_country fi_countries[] = {
      "The second day of Chinese New Year\0" "wB`AC`BA`BC_BaBA`BB_C`BB`BB_BC`A`BB_CB`B`BB_BB`BC`B_BB`AC\0"
      "The third day of Chinese New Year\0" "wC`AC`BA`BC_BaBA`BB_C`BB`BB_BC`A`BB_CB`B`BB_BB`BC`B_BB`AC\0"
      "Tomb-Sweeping Day\0" "x(LNMMLNMMLNMMLMNMLMNMLMNMLMNMLMNMLMNMLMNMLMNMLMMNLMMNLMM\0"},
-    {"MP\0" "Northern Mariana Islands\0" "NorthernMarianaIslands\0" "MNP\0" "HolidaysMP\0",
+    {"MP", "Northern Mariana Islands\0" "NorthernMarianaIslands\0" "MNP\0" "HolidaysMP\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -5860,7 +5860,7 @@ const fi_country fi_countries[] = {
      "Veterans Day\0" "zOM~X\0"
      "Veterans Day (observed)\0" "zN{77O{75O{77{75O{75{77O{75O{77{75O\0"
      "Washington's Birthday\0" "wULKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KS\0"},
-    {"MQ\0" "Martinique\0" "MTQ\0" "HolidaysMQ\0",
+    {"MQ", "Martinique\0" "MTQ\0" "HolidaysMQ\0",
      "",
      "",
      "Abolition of Slavery\0" "xXM~X\0"
@@ -5876,7 +5876,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "xfDEZE`E>aD{2|aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Victor Schoelcher Day\0" "y9M~X\0"
      "Victory Day\0" "xJM~X\0"},
-    {"MR\0" "Mauritania\0" "MRT\0",
+    {"MR", "Mauritania\0" "MRT\0",
      "",
      "",
      "Africa Day\0" "x[M~X\0"
@@ -5887,7 +5887,7 @@ const fi_country fi_countries[] = {
      "Labor Day\0" "xCM~X\0"
      "New Year's Day\0" "w#M~X\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAACB~$CAABCBBCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"MS\0" "Montserrat\0" "MSR\0",
+    {"MS", "Montserrat\0" "MSR\0",
      "",
      "",
      "Boxing Day\0" "|#yM~B\0"
@@ -5914,7 +5914,7 @@ const fi_country fi_countries[] = {
      "Saint Patrick's Day\0" "{|mM~B\0"
      "Saint Patrick's Day (observed)\0" "|$sL{77{78L{78{77L{78L\0"
      "Special Public Holiday\0" "|&py_{'j{.+\0"},
-    {"MT\0" "Malta\0" "MLT\0",
+    {"MT", "Malta\0" "MLT\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -5931,7 +5931,7 @@ const fi_country fi_countries[] = {
      "Republic Day\0" ":M~X\0"
      "Sette Giugno\0" "xhM~X\0"
      "Worker's Day\0" "xCM~X\0"},
-    {"MU\0" "Mauritius\0" "MUS\0",
+    {"MU", "Mauritius\0" "MUS\0",
      "",
      "",
      "Abolition of Slavery\0" "wBM~X\0"
@@ -5952,7 +5952,7 @@ const fi_country fi_countries[] = {
      "Public Holiday\0" "|*EwM\0"
      "Thaipusam\0" "wOBB`BC^BC`A`CB_BB`B`BC_BB`BC^C^DB_BB`C_BB`AB`CB`B`AB`BB`\0"
      "Ugadi\0" "{<6_BA`CB_CB`A`BC_BC`A`BB_CB`B_BC_BC`\0"},
-    {"MV\0" "Maldives\0" "MDV\0",
+    {"MV", "Maldives\0" "MDV\0",
      "",
      "",
      "Day of Arafah (estimated)\0" "xJ@CCB~$\?BCBBCBAABCB~$AACBCB~$AACCBBAB~%@BBACBCACABACB~&\0"
@@ -5970,7 +5970,7 @@ const fi_country fi_countries[] = {
      "Republic Day\0" "zOM~X\0"
      "The Day Maldives Embraced Islam (estimated)\0" "y^ABBCBACBAB~%CBB\?ACBCAB~$ACBCAABCBBCBAABCB~$ABBCBB\?B~%CB\0"
      "Victory Day\0" "zGM~X\0"},
-    {"MW\0" "Malawi\0" "MWI\0",
+    {"MW", "Malawi\0" "MWI\0",
      "",
      "",
      "Boxing Day\0" "{;5M~S\0"
@@ -5993,7 +5993,7 @@ const fi_country fi_countries[] = {
      "Mother's Day (observed)\0" "{:I{78L{78{77L{78L{77{78L{78{77L{78\0"
      "New Year's Day\0" "{77M~S\0"
      "New Year's Day (observed)\0" "{79{77L{78L{77{78L{78{77L{78L{77{78\0"},
-    {"MX\0" "Mexico\0" "MEX\0",
+    {"MX", "Mexico\0" "MEX\0",
      "",
      "",
      "Benito Juárez's birthday\0" "wuM~,KKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLS\0"
@@ -6004,7 +6004,7 @@ const fi_country fi_countries[] = {
      "Labor Day\0" "xCM~X\0"
      "New Year's Day\0" "w#M~X\0"
      "Revolution Day\0" "zXM~,LKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLS\0"},
-    {"MY\0" "Malaysia\0" "MYS\0",
+    {"MY", "Malaysia\0" "MYS\0",
      "01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16",
      "01\0" "Johor\0" "JHR\0" "\0"
      "02\0" "Kedah\0" "KDH\0" "\0"
@@ -6409,7 +6409,7 @@ const fi_country fi_countries[] = {
      "Nuzul Al-Quran Day (observed, estimated)\0" "|Lw{BG~#{.k\0"
      "Thaipusam\0" "{;`BC`A`CB_BD_BC^C]DC_BC_B^CC_BB`C_BB`AB`CB`B`AB`BB`\0"
      "Thaipusam (observed)\0" "{\?Z{3C{\?/{/,{\?K{/+{g`{/+{3C\0"},
-    {"MZ\0" "Mozambique\0" "MOZ\0",
+    {"MZ", "Mozambique\0" "MOZ\0",
      "",
      "",
      "Armed Forces Day\0" "y{M~X\0"
@@ -6430,7 +6430,7 @@ const fi_country fi_countries[] = {
      "Victory Day (observed)\0" "{-r{;;{77{;;{OO{;;{77{;;\0"
      "Women's Day\0" "x*M~X\0"
      "Women's Day (observed)\0" "{(/{;;{OO{;;{77{;;{OO{;;\0"},
-    {"NA\0" "Namibia\0" "NAM\0",
+    {"NA", "Namibia\0" "NAM\0",
      "",
      "",
      "Africa Day\0" "x[M~X\0"
@@ -6463,7 +6463,7 @@ const fi_country fi_countries[] = {
      "Workers' Day\0" "xCM~X\0"
      "Workers' Day (observed)\0" "{Ll{;;{77{;;{OO{;;{77{;;\0"
      "Y2K changeover\0" "{76w&\0"},
-    {"NC\0" "New Caledonia\0" "NewCaledonia\0" "NCL\0" "HolidaysNC\0",
+    {"NC", "New Caledonia\0" "NewCaledonia\0" "NCL\0" "HolidaysNC\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -6479,7 +6479,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Pentecost Monday\0" "xfDEZE`E>aD{2|aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Victory Day\0" "xJM~X\0"},
-    {"NE\0" "Niger\0" "NER\0",
+    {"NE", "Niger\0" "NER\0",
      "",
      "",
      "Anniversary of the CNSP Coup\0" "|>VM~;\0"
@@ -6519,7 +6519,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (estimated)\0" "yKAB|<cBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Prophet's Birthday (observed)\0" "{Hi{BE{BG\0"
      "Prophet's Birthday (observed, estimated)\0" "|^R{.l{6Z{.i{6\\\0"},
-    {"NF\0" "Norfolk Island\0" "NorfolkIsland\0" "NFK\0",
+    {"NF", "Norfolk Island\0" "NorfolkIsland\0" "NFK\0",
      "",
      "",
      "ANZAC Day\0" "{y4M~C\0"
@@ -6542,7 +6542,7 @@ const fi_country fi_countries[] = {
      "Queen's Birthday\0" "{yfLLSKLL\0"
      "Show Day\0" "{{'LLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKLL\0"
      "Thanksgiving Day\0" "{{ZL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLS\0"},
-    {"NG\0" "Nigeria\0" "NGA\0",
+    {"NG", "Nigeria\0" "NGA\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -6584,7 +6584,7 @@ const fi_country fi_countries[] = {
      "Public Holiday for Elections\0" "{T_w${Rz\0"
      "Workers' Day\0" "xCM~X\0"
      "Workers' Day (observed)\0" "{a%L{77{78N{76{77L{78L{77{78L\0"},
-    {"NI\0" "Nicaragua\0" "NIC\0",
+    {"NI", "Nicaragua\0" "NIC\0",
      "AN AS BO CA CI CO ES GR JI LE MD MN MS MT NS RI SJ",
      "AN\0" "Costa Caribe Norte\0" "\0"
      "AS\0" "Costa Caribe Sur\0" "\0"
@@ -6616,7 +6616,7 @@ const fi_country fi_countries[] = {
      "=MN\0"
      "Ascent of Saint Dominic\0" "yMM~X\0"
      "Descent of Saint Dominic\0" "yDM~X\0"},
-    {"NL\0" "Netherlands\0" "NLD\0",
+    {"NL", "Netherlands\0" "NLD\0",
      "Midden Noord Zuid",
      "Midden\0" "\0"
      "Noord\0" "\0"
@@ -6633,7 +6633,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Queen's Day\0" "x@NM~$LNM~%LNM~'\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"NO\0" "Norway\0" "NOR\0",
+    {"NO", "Norway\0" "NOR\0",
      "03 11 15 18 21 22 31 32 33 34 39 40 42 46 50 55 56",
      "03\0" "Oslo\0" "\0"
      "11\0" "Rogaland\0" "\0"
@@ -6664,7 +6664,7 @@ const fi_country fi_countries[] = {
      "Pentecost\0" "xeDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"NP\0" "Nepal\0" "NPL\0",
+    {"NP", "Nepal\0" "NPL\0",
      "",
      "",
      "Bhai Tika\0" "{c+C_CB`AB`B`BC`AB`BA`C`AB`B\0"
@@ -6707,7 +6707,7 @@ const fi_country fi_countries[] = {
      "Sonam Lhochhar\0" "{_n`B_BC`AC_B_CB`BB``#`C`AC`\0"
      "Tamu Lhochhar\0" "{caM~)NLMMNLM~&NML\0"
      "Tihar Holiday\0" "|3WC`AB\0"},
-    {"NR\0" "Nauru\0" "NRU\0",
+    {"NR", "Nauru\0" "NRU\0",
      "",
      "",
      "Angam Day\0" "z\?M~X\0"
@@ -6737,7 +6737,7 @@ const fi_country fi_countries[] = {
      "RONPHOS Handover (observed)\0" "|&&{78{77L{78L{77{78L\0"
      "Sir Hammer DeRoburt Day\0" "|/'M~\?\0"
      "Sir Hammer DeRoburt Day (observed)\0" "|3-L{78{77L{78L{77{78L\0"},
-    {"NU\0" "Niue\0" "NIU\0",
+    {"NU", "Niue\0" "NIU\0",
      "",
      "",
      "ANZAC Day\0" "x<M~X\0"
@@ -6760,7 +6760,7 @@ const fi_country fi_countries[] = {
      "Queen's Birthday\0" "xfKLLSKL~$RL~$KLSLKL~$RL~$KSL\0"
      "Takai Commission Holiday\0" "w$M~X\0"
      "Takai Commission Holiday (observed)\0" "{36M{77~#M{77~#M{77M{77~#M{77~#M\0"},
-    {"NZ\0" "New Zealand\0" "NewZealand\0" "NZL\0",
+    {"NZ", "New Zealand\0" "NewZealand\0" "NZL\0",
      "AUK BOP CAN CIT GIS HKB MBH MWT NSN NTL OTA STL TAS TKI WGN WKO WTC South_Canterbury",
      "AUK\0" "Auckland\0" "Tāmaki-Makaurau\0" "AU\0" "\0"
      "BOP\0" "Bay of Plenty\0" "Toi Moana\0" "BP\0" "\0"
@@ -6823,7 +6823,7 @@ const fi_country fi_countries[] = {
      "West Coast Anniversary Day\0" "1KLKLSL~$JTLLKKLLSLLKKTLLJLLTKLKLSL~$JLTLKKLLSLLKKTLLJLL\0"
      "=South_Canterbury\0"
      "South Canterbury Anniversary Day\0" "y{KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RLL\0"},
-    {"OM\0" "Oman\0" "OMN\0",
+    {"OM", "Oman\0" "OMN\0",
      "",
      "",
      "Eid al-Adha\0" "|*Qw$~$\?w$~$\?w$~$\?w$~$>w$~$\?w$~$\?w$~$@w$~$\0"
@@ -6839,7 +6839,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAA{J:BCBB@BCCAB~$ACB@BABBCBBA\0"
      "Renaissance Day\0" "y;M~9\0"
      "Sultan's Accession Day\0" "|,5M~%NPIM~8\0"},
-    {"PA\0" "Panama\0" "PAN\0",
+    {"PA", "Panama\0" "PAN\0",
      "",
      "",
      "Carnival Tuesday\0" "w]EDZEcB>dB=aE>`Ed;Dd;E`>dBD]BEc;Ea=dB>cB>aDd;Ec;EcB>aE\\B\0"
@@ -6865,7 +6865,7 @@ const fi_country fi_countries[] = {
      "Presidential Inauguration Day\0" "{qq{77~#\0"
      "Separation Day\0" "zGM~X\0"
      "Separation Day (observed)\0" "{*L{;;{OO{;;{77{;;{OO{;;\0"},
-    {"PE\0" "Peru\0" "PER\0",
+    {"PE", "Peru\0" "PER\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -6885,7 +6885,7 @@ const fi_country fi_countries[] = {
      "Peruvian Air Force Day\0" "|:OM~<\0"
      "Rose of Lima Day\0" "yaM~X\0"
      "Saint Peter and Saint Paul's Day\0" "x~M~X\0"},
-    {"PF\0" "French Polynesia\0" "FrenchPolynesia\0" "PYF\0" "HolidaysPF\0",
+    {"PF", "French Polynesia\0" "FrenchPolynesia\0" "PYF\0" "HolidaysPF\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -6903,7 +6903,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Pentecost Monday\0" "xfDEZE`E>aD{2|aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Victory Day\0" "xJM~X\0"},
-    {"PG\0" "Papua New Guinea\0" "PapuaNewGuinea\0" "PNG\0",
+    {"PG", "Papua New Guinea\0" "PapuaNewGuinea\0" "PNG\0",
      "",
      "",
      "APEC Leaders' Summit Public Holiday\0" "|'T\0"
@@ -6932,7 +6932,7 @@ const fi_country fi_countries[] = {
      "State Funeral of Queen Elizabeth II\0" "|7)\0"
      "State Funeral of Sir Mekere Morauta\0" "|06\0"
      "State Funeral of Sir Rabbie Namaliu\0" "|9I\0"},
-    {"PH\0" "Philippines\0" "PHL\0",
+    {"PH", "Philippines\0" "PHL\0",
      "",
      "",
      "Additional special (non-working) day\0" "{[Uw&zIwXM{*RMwXMw%w*Dw,zCwZw,zCOwXzNwXzNwX{*PwczEwZwPy{wXyG\0"
@@ -6961,7 +6961,7 @@ const fi_country fi_countries[] = {
      "New Year's Eve\0" "LM~:{//M~<\0"
      "Ninoy Aquino Day\0" "{I|MMLKPOKM~-OKM~:\0"
      "Rizal Day\0" "KM~/JPM~H\0"},
-    {"PK\0" "Pakistan\0" "PAK\0",
+    {"PK", "Pakistan\0" "PAK\0",
      "",
      "",
      "Ashura\0" "{Kzw$Bw$Cw$Bw$@w$Aw$Aw$Aw$@w$Bw$Aw$Aw$@w$@w%Aw$Aw$Aw$Aw$Bw$Aw$@w$Aw$Aw$\0"
@@ -6982,7 +6982,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (estimated)\0" "yLABCBACBBA|%1BCBB@BCCAB~$ACB@BABBCBBA\0"
      "Quaid-e-Azam Day\0" "FM~X\0"
      "Youm-e-Takbeer\0" "|=vM~;\0"},
-    {"PL\0" "Poland\0" "POL\0",
+    {"PL", "Poland\0" "POL\0",
      "02 04 06 08 10 12 14 16 18 20 22 24 26 28 30 32",
      "02\0" "Dolnośląskie\0" "\0"
      "04\0" "Kujawsko-pomorskie\0" "\0"
@@ -7015,7 +7015,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Pentecost\0" "xeDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"PM\0" "Saint Pierre and Miquelon\0" "SaintPierreAndMiquelon\0" "SPM\0" "HolidaysPM\0",
+    {"PM", "Saint Pierre and Miquelon\0" "SaintPierreAndMiquelon\0" "SPM\0" "HolidaysPM\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -7029,7 +7029,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Pentecost Monday\0" "xfDEZE`E>aD{2|aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Victory Day\0" "xJM~X\0"},
-    {"PN\0" "Pitcairn Islands\0" "PitcairnIslands\0" "PCN\0",
+    {"PN", "Pitcairn Islands\0" "PitcairnIslands\0" "PCN\0",
      "",
      "",
      "Bounty Day\0" "{x1M~C\0"
@@ -7041,7 +7041,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "{wwM~C\0"
      "Pitcairn Day\0" "{yzM~C\0"
      "Queen's Birthday\0" "{ydL~$RLL\0"},
-    {"PR\0" "Puerto Rico\0" "PuertoRico\0" "PRI\0" "HolidaysPR\0",
+    {"PR", "Puerto Rico\0" "PuertoRico\0" "PRI\0" "HolidaysPR\0",
      "",
      "",
      "Birthday of Eugenio María de Hostos\0" "w+LRL~$KSLLKLLSKL~$RL\0"
@@ -7081,7 +7081,7 @@ const fi_country fi_countries[] = {
      "Thanksgiving Day\0" "%RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKLL\0"
      "Veterans Day\0" "zOM~X\0"
      "Veterans Day (observed)\0" "{>h{;;{77{;;{OO{;;{77{;;\0"},
-    {"PS\0" "Palestine\0" "PSE\0",
+    {"PS", "Palestine\0" "PSE\0",
      "",
      "",
      "Catholic Christmas Day\0" "FM~X\0"
@@ -7096,7 +7096,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Orthodox Christmas Day\0" "w)M~X\0"
      "Prophet's Birthday\0" "yKABCBACBBABBCBB\?B~%CBAACB~$CAABCBBCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"PT\0" "Portugal\0" "PRT\0",
+    {"PT", "Portugal\0" "PRT\0",
      "01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 17 18 20 30",
      "01\0" "Aveiro\0" "\0"
      "02\0" "Beja\0" "\0"
@@ -7168,7 +7168,7 @@ const fi_country fi_countries[] = {
      "=30\0"
      "1st Octave\0" "{C=M~Q\0"
      "Day of the Autonomous Region of Madeira and the Madeiran Communities\0" "y%M~X\0"},
-    {"PW\0" "Palau\0" "PLW\0",
+    {"PW", "Palau\0" "PLW\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -7192,7 +7192,7 @@ const fi_country fi_countries[] = {
      "United Nations Day (observed)\0" "{2HO{77{75O{75{77O{75O{77{75O{75{77O\0"
      "Youth Day\0" "woM~X\0"
      "Youth Day (observed)\0" "{+vO{75{77O{75O{77{75O{75{77O{75O{77\0"},
-    {"PY\0" "Paraguay\0" "PRY\0",
+    {"PY", "Paraguay\0" "PRY\0",
      "",
      "",
      "Asuncion Foundation's Day\0" "yRM~6LNM~A\0"
@@ -7210,7 +7210,7 @@ const fi_country fi_countries[] = {
      "Patriots Day\0" "waM~2PJMJKLVJMILROKM~9\0"
      "Public Holiday\0" "{So{-Xz*zJw=w%{,*{*dw$\0"
      "Workers' Day\0" "xCM~X\0"},
-    {"QA\0" "Qatar\0" "QAT\0",
+    {"QA", "Qatar\0" "QAT\0",
      "",
      "",
      "Eid al-Adha\0" "{K_w$~#@w$~#Aw$~#@w$~#@w$~#\?w$~#>w$~#Bw$~#@w$~#@w$~#@w$~#\?w$~#>w$~#Aw$~#Bw$~#@w$~#@w$~#@w$~#@w$~#\?w$~#\?w$~#Aw$~#Aw$~#\0"
@@ -7220,7 +7220,7 @@ const fi_country fi_countries[] = {
      "National Sports Day\0" "{h7KL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KL\0"
      "New Year's Holiday\0" "|@@\0"
      "Qatar National Day\0" "{WIM~L\0"},
-    {"RE\0" "Reunion\0" "REU\0" "HolidaysRE\0",
+    {"RE", "Reunion\0" "REU\0" "HolidaysRE\0",
      "",
      "",
      "Abolition of Slavery\0" "AM~X\0"
@@ -7235,7 +7235,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Pentecost Monday\0" "xfDEZE`E>aD{2|aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Victory Day\0" "xJM~X\0"},
-    {"RO\0" "Romania\0" "ROU\0",
+    {"RO", "Romania\0" "ROU\0",
      "",
      "",
      "Children's Day\0" "{}^M~B\0"
@@ -7251,7 +7251,7 @@ const fi_country fi_countries[] = {
      "Saint Andrew's Day\0" "{kJM~G\0"
      "Saint John the Baptist\0" "|<AM~;\0"
      "Unification of the Romanian Principalities Day\0" "{|6M~B\0"},
-    {"RS\0" "Serbia\0" "SRB\0",
+    {"RS", "Serbia\0" "SRB\0",
      "",
      "",
      "Armistice Day\0" "{W#M~L\0"
@@ -7267,7 +7267,7 @@ const fi_country fi_countries[] = {
      "Orthodox Christmas Day\0" "{SYM~L\0"
      "Statehood Day\0" "{T$w$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$Lw$\0"
      "Statehood Day (observed)\0" "{\\.{77M{77~#M{77M{77~#M{77\0"},
-    {"RU\0" "Russia\0" "RUS\0",
+    {"RU", "Russia\0" "RUS\0",
      "",
      "",
      "Anniversary of the Great October Socialist Revolution\0" "zK\0"
@@ -7386,7 +7386,7 @@ const fi_country fi_countries[] = {
      "Unity Day (observed)\0" "{RvL{77{78L{78\0"
      "Victory Day\0" "xKM~X\0"
      "Victory Day (observed)\0" "{0YL{77{78L{78{77L{78L\0"},
-    {"RW\0" "Rwanda\0" "RWA\0",
+    {"RW", "Rwanda\0" "RWA\0",
      "",
      "",
      "Assumption Day\0" "{j:M~G\0"
@@ -7419,7 +7419,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "{ggM~G\0"
      "New Year's Day (observed)\0" "|45M{77~#M{77M{77~#\0"
      "Umuganura Day\0" "{v>KL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RLL\0"},
-    {"SA\0" "Saudi Arabia\0" "SaudiArabia\0" "SAU\0",
+    {"SA", "Saudi Arabia\0" "SaudiArabia\0" "SAU\0",
      "",
      "",
      "Day of Arafah\0" "xJ@CCB~$\?BCBBCBAABCB~%@CBCB~$AACCBBAB~%@BBACBCACABACB~&\0"
@@ -7434,7 +7434,7 @@ const fi_country fi_countries[] = {
      "King Abdullah's Return from Medical Treatment Abroad\0" "{d\?\0"
      "National Day Holiday\0" "{NEM~N\0"
      "National Day Holiday (observed)\0" "{NF{75O{75O{75O{77{75O{75{77O{75\0"},
-    {"SB\0" "Solomon Islands\0" "SolomonIslands\0" "SLB\0",
+    {"SB", "Solomon Islands\0" "SolomonIslands\0" "SLB\0",
      "CE CH CT GU IS MK ML RB TE WE",
      "CE\0" "Central\0" "\0"
      "CH\0" "Choiseul\0" "\0"
@@ -7492,7 +7492,7 @@ const fi_country fi_countries[] = {
      "=WE\0"
      "Western Province Day\0" "4M~X\0"
      "Western Province Day (observed)\0" "{*mO{75O{77{75O{75{77O{75O{77{75O{75\0"},
-    {"SC\0" "Seychelles\0" "SYC\0",
+    {"SC", "Seychelles\0" "SYC\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -7527,7 +7527,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Parliamentary Election Day\0" "{ff{6}\0"
      "Presidential Election Day\0" "{T~{3<{5Dw0\0"},
-    {"SD\0" "Sudan\0" "SDN\0",
+    {"SD", "Sudan\0" "SDN\0",
      "",
      "",
      "Christmas Day\0" "FM~0{GGM~@\0"
@@ -7542,7 +7542,7 @@ const fi_country fi_countries[] = {
      "Islamic New Year (estimated)\0" "x`ABBCB~%\?BCBCABBABBCBAACB{>NCAB~$ACBC\?ABCB~$CB@BCBBAB\0"
      "Prophet's Birthday\0" "|/JBCB@B\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAACB{>NBBCBB@BCCAB~$ACB@BABBCBBA\0"},
-    {"SE\0" "Sweden\0" "SWE\0",
+    {"SE", "Sweden\0" "SWE\0",
      "",
      "",
      "All Saints' Day\0" "zHKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSL\0"
@@ -7559,7 +7559,7 @@ const fi_country fi_countries[] = {
      "Pentecost\0" "xeDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Pentecost Monday\0" "xfDEZE`E>aD\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"SG\0" "Singapore\0" "SGP\0",
+    {"SG", "Singapore\0" "SGP\0",
      "",
      "",
      "Chinese New Year\0" "{;Rw$_w$Aw$Bw$^w$Bw$`w$@w$@w$_w$Aw$Aw$^w$Bw$_w$Aw$Aw$_w$Aw$Aw$^w$Aw$Bw$_w$@w$_w$Aw$\0"
@@ -7591,7 +7591,7 @@ const fi_country fi_countries[] = {
      "Vesak Day (estimated)\0" "xP^CB`B|8._B`AC`CA`BB_B`CB`BB_B`\0"
      "Vesak Day (observed)\0" "{@y{/+{[X{/+{3C\0"
      "Vesak Day (observed, estimated)\0" "{0Y|DT{/+{[X{/+\0"},
-    {"SH\0" "Saint Helena Ascension and Tristan Da Cunha\0" "SaintHelenaAscensionAndTristanDaCunha\0" "SHN\0",
+    {"SH", "Saint Helena Ascension and Tristan Da Cunha\0" "SaintHelenaAscensionAndTristanDaCunha\0" "SHN\0",
      "AC HL TA",
      "AC\0" "Ascension\0" "\0"
      "HL\0" "Saint Helena\0" "\0"
@@ -7618,7 +7618,7 @@ const fi_country fi_countries[] = {
      "Anniversary Day\0" "{vEM~D\0"
      "Ascension Day\0" "{uDDa>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Ratting Day\0" "{uF<hTD/={+b{+(\0"},
-    {"SI\0" "Slovenia\0" "SVN\0",
+    {"SI", "Slovenia\0" "SVN\0",
      "",
      "",
      "Assumption Day\0" "yRM~X\0"
@@ -7636,7 +7636,7 @@ const fi_country fi_countries[] = {
      "Reformation Day\0" "zDM~X\0"
      "Solidarity Day\0" "|:e\0"
      "Statehood Day\0" "xzM~X\0"},
-    {"SJ\0" "Svalbard and Jan Mayen\0" "SvalbardAndJanMayen\0" "SJM\0" "HolidaysSJ\0",
+    {"SJ", "Svalbard and Jan Mayen\0" "SvalbardAndJanMayen\0" "SJM\0" "HolidaysSJ\0",
      "",
      "",
      "Ascension Day\0" "x[DEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -7651,7 +7651,7 @@ const fi_country fi_countries[] = {
      "Pentecost\0" "xeDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"SK\0" "Slovakia\0" "SVK\0",
+    {"SK", "Slovakia\0" "SVK\0",
      "",
      "",
      "100th anniversary of the adoption of the Declaration of the Slovak Nation\0" "|'C\0"
@@ -7670,7 +7670,7 @@ const fi_country fi_countries[] = {
      "Second Day of Christmas\0" "GM~X\0"
      "Slovak National Uprising Anniversary\0" "y`M~X\0"
      "Struggle for Freedom and Democracy Day\0" "{>mM~8\0"},
-    {"SL\0" "Sierra Leone\0" "SierraLeone\0" "SLE\0",
+    {"SL", "Sierra Leone\0" "SierraLeone\0" "SLE\0",
      "",
      "",
      "Armed Forces Day\0" "{\?oM~Q\0"
@@ -7701,7 +7701,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAA{BGCBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Prophet's Birthday (observed)\0" "|+S{.k{*n\0"
      "Prophet's Birthday (observed, estimated)\0" "{)E{.k{6[{.k{6Y{.k{*o{N3{.k{*n{.l{.j{*o{.i{6\\{.j\0"},
-    {"SM\0" "San Marino\0" "SanMarino\0" "SMR\0",
+    {"SM", "San Marino\0" "SanMarino\0" "SMR\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -7721,7 +7721,7 @@ const fi_country fi_countries[] = {
      "Saint Marinus' Day, Anniversary of the Founding of the Republic\0" "yeM~X\0"
      "Saint Stephen's Day\0" "GM~X\0"
      "Workers' Day\0" "xCM~X\0"},
-    {"SN\0" "Senegal\0" "SEN\0",
+    {"SN", "Senegal\0" "SEN\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -7748,7 +7748,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday\0" "|/JBCAA\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAACB{:TCBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Public Holiday\0" "|'B{3n\0"},
-    {"SO\0" "Somalia\0" "SOM\0",
+    {"SO", "Somalia\0" "SOM\0",
      "",
      "",
      "Ashura (estimated)\0" "xiABCB~&A@CBCAB~$ABCBAACB~$CBABBCABBC@CBCA\?BCB~$CB@BCB~$A\0"
@@ -7761,7 +7761,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%CBAACB~$CAABCBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Republic Day\0" "y%M~X\0"},
-    {"SR\0" "Suriname\0" "SUR\0",
+    {"SR", "Suriname\0" "SUR\0",
      "",
      "",
      "Chinese New Year\0" "|4RC`A`BB_CB`B`BB_BB`BC`B_BB`AC\0"
@@ -7783,7 +7783,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Republic Day\0" "'M~-\0"
      "Second Day of Christmas\0" "GM~X\0"},
-    {"SS\0" "South Sudan\0" "SouthSudan\0" "SSD\0",
+    {"SS", "South Sudan\0" "SouthSudan\0" "SSD\0",
      "",
      "",
      "Christmas Day\0" "{kdM~G\0"
@@ -7803,7 +7803,7 @@ const fi_country fi_countries[] = {
      "Peace Agreement Day\0" "{goM~G\0"
      "SPLA Day\0" "{i:M~G\0"
      "Second Day of Christmas\0" "{keM~G\0"},
-    {"ST\0" "Sao Tome and Principe\0" "SaoTomeAndPrincipe\0" "STP\0",
+    {"ST", "Sao Tome and Principe\0" "SaoTomeAndPrincipe\0" "STP\0",
      "01 02 03 04 05 06 P",
      "01\0" "Água Grande\0" "\0"
      "02\0" "Cantagalo\0" "\0"
@@ -7837,7 +7837,7 @@ const fi_country fi_countries[] = {
      "Discovery of Príncipe Island (observed)\0" "|0@{75O{75{77O{75O{77\0"
      "São Lourenço Day\0" "{rBM~E\0"
      "São Lourenço Day (observed)\0" "|.YO{75O{77{75O{75{77O\0"},
-    {"SV\0" "El Salvador\0" "ElSalvador\0" "SLV\0",
+    {"SV", "El Salvador\0" "ElSalvador\0" "SLV\0",
      "AH CA CH CU LI MO PA SA SM SO SS SV UN US",
      "AH\0" "Ahuachapán\0" "\0"
      "CA\0" "Cabañas\0" "\0"
@@ -7866,7 +7866,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "=SS\0"
      "Feast of San Salvador\0" "yFw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%Kw%\0"},
-    {"SX\0" "Sint Maarten\0" "SintMaarten\0" "SXM\0",
+    {"SX", "Sint Maarten\0" "SintMaarten\0" "SXM\0",
      "",
      "",
      "Ascension Day\0" "{eG=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -7885,7 +7885,7 @@ const fi_country fi_countries[] = {
      "Queen's Day\0" "{e%MM\0"
      "Second Day of Christmas\0" "{gaM~H\0"
      "Sint Maarten Day\0" "{g3M~H\0"},
-    {"SY\0" "Syrian Arab Republic\0" "SyrianArabRepublic\0" "SYR\0",
+    {"SY", "Syrian Arab Republic\0" "SyrianArabRepublic\0" "SYR\0",
      "",
      "",
      "Boxing Day\0" "|@9M~;\0"
@@ -7908,7 +7908,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (estimated)\0" "{HgBBCBB\?B~%CBAACB{:TCBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Revolution Day\0" "{H0M~O\0"
      "Tishreen Liberation War Day\0" "{JOM~O\0"},
-    {"SZ\0" "Eswatini\0" "SZW\0" "Swaziland\0",
+    {"SZ", "Eswatini\0" "SZW\0" "Swaziland\0",
      "",
      "",
      "Ascension Day\0" "x[DEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -7931,7 +7931,7 @@ const fi_country fi_countries[] = {
      "Worker's Day\0" "xCM~X\0"
      "Worker's Day (observed)\0" "|5T{OO{;;{77{;;\0"
      "Y2K changeover\0" "{76w&\0"},
-    {"TC\0" "Turks and Caicos Islands\0" "TurksAndCaicosIslands\0" "TCA\0",
+    {"TC", "Turks and Caicos Islands\0" "TurksAndCaicosIslands\0" "TCA\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -7954,7 +7954,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "New Year's Day (observed)\0" "w${78{77L{78L{77{78L{78{77L{78L{77{78\0"
      "Queen's Birthday\0" "xmKLLSKL~$RL~$KLSLKL~$RL~$KSB\0"},
-    {"TD\0" "Chad\0" "TCD\0",
+    {"TD", "Chad\0" "TCD\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -7979,7 +7979,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (estimated)\0" "yKABCBACBBABBCBB\?B~%{J9ABCBBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Republic Day\0" "*M~X\0"
      "Republic Day (observed)\0" "{6q{77{;;{OO{;;{77{;;{OO\0"},
-    {"TF\0" "French Southern Territories\0" "FrenchSouthernTerritories\0" "ATF\0" "HolidaysTF\0",
+    {"TF", "French Southern Territories\0" "FrenchSouthernTerritories\0" "ATF\0" "HolidaysTF\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -7993,7 +7993,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Pentecost Monday\0" "xfDEZE`E>aD{2|aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Victory Day\0" "xJM~X\0"},
-    {"TG\0" "Togo\0" "TGO\0",
+    {"TG", "Togo\0" "TGO\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -8013,7 +8013,7 @@ const fi_country fi_countries[] = {
      "Martyrs' Day\0" "xvM~X\0"
      "New Year's Day\0" "w#M~X\0"
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"},
-    {"TH\0" "Thailand\0" "THA\0",
+    {"TH", "Thailand\0" "THA\0",
      "",
      "",
      "Asarnha Bucha\0" "y/_CB`BB`B_BC`AC`B_BB`BB`BB`B`AC`BA`B`BB`CA`BB_CB`A`CB_B`\0"
@@ -8075,7 +8075,7 @@ const fi_country fi_countries[] = {
      "Thai Election Day (in lieu)\0" "{WO\0"
      "Visakha Bucha\0" "xO_BC`AC`B_BBaABaB_BB`AC`BAaB`ABaBA`B`AC`BB`BB_BC`A`BC_B`\0"
      "Visakha Bucha (in lieu)\0" "xQ{\?K{/+{[X{/+a{*oa{/+~#{3'{/,{/+a{/+~#a\0"},
-    {"TJ\0" "Tajikistan\0" "TJK\0",
+    {"TJ", "Tajikistan\0" "TJK\0",
      "",
      "",
      "Constitution Day\0" "zJM~X\0"
@@ -8090,7 +8090,7 @@ const fi_country fi_countries[] = {
      "National Unity Day\0" "{1,M~U\0"
      "New Year's Day\0" "w#M~X\0"
      "Victory Day\0" "xKM~X\0"},
-    {"TK\0" "Tokelau\0" "TKL\0",
+    {"TK", "Tokelau\0" "TKL\0",
      "",
      "",
      "Boxing Day\0" "{GAM~P\0"
@@ -8099,7 +8099,7 @@ const fi_country fi_countries[] = {
      "Good Friday\0" "{DUD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "New Year's Day\0" "{CCM~P\0"
      "Tokehega Day\0" "{F)M~P\0"},
-    {"TL\0" "Timor Leste\0" "TimorLeste\0" "TLS\0",
+    {"TL", "Timor Leste\0" "TimorLeste\0" "TLS\0",
      "",
      "",
      "All Saints' Day\0" "{RqM~M\0"
@@ -8122,7 +8122,7 @@ const fi_country fi_countries[] = {
      "Proclamation of Independence Day\0" "{S0M~M\0"
      "Restoration of Independence Day\0" "{Q&M~M\0"
      "Veteran's Day\0" "{|_M~B\0"},
-    {"TM\0" "Turkmenistan\0" "TKM\0",
+    {"TM", "Turkmenistan\0" "TKM\0",
      "",
      "",
      "Constitution and State Flag Day\0" "|%TM~A\0"
@@ -8157,7 +8157,7 @@ const fi_country fi_countries[] = {
      "State Flag Day (observed)\0" "{h={77\0"
      "Victory Day\0" "xKM~7\0"
      "Victory Day (observed)\0" "{a,\0"},
-    {"TN\0" "Tunisia\0" "TUN\0",
+    {"TN", "Tunisia\0" "TUN\0",
      "",
      "",
      "Day of Arafah (estimated)\0" "xJ@CCB~$\?BCBBCBAABCB~$AACBCB~$AACCBBAB~%@BBACBCACABACB~&\0"
@@ -8175,7 +8175,7 @@ const fi_country fi_countries[] = {
      "Republic Day\0" "y=M~X\0"
      "Revolution and Youth Day\0" "w0M~X\0"
      "Women's Day\0" "yPM~X\0"},
-    {"TO\0" "Tonga\0" "TON\0",
+    {"TO", "Tonga\0" "TON\0",
      "",
      "",
      "ANZAC Day\0" "x<M~X\0"
@@ -8201,7 +8201,7 @@ const fi_country fi_countries[] = {
      "New Year's Day (observed)\0" "w${OO{;;\0"
      "State Funeral of Akilisi Pohiva\0" "|*y\0"
      "Tonga Rugby Public Holiday\0" "|#]{*y\0"},
-    {"TR\0" "Turkey\0" "TUR\0" "TU\0",
+    {"TR", "Turkey\0" "TUR\0" "TU\0",
      "",
      "",
      "Commemoration of Atatürk, Youth and Sports Day\0" "xUM~X\0"
@@ -8216,7 +8216,7 @@ const fi_country fi_countries[] = {
      "Public Holiday\0" "{76\0"
      "Republic Day\0" "zBM~X\0"
      "Victory Day\0" "yaM~X\0"},
-    {"TT\0" "Trinidad and Tobago\0" "TrinidadAndTobago\0" "TTO\0",
+    {"TT", "Trinidad and Tobago\0" "TrinidadAndTobago\0" "TTO\0",
      "",
      "",
      "African Emancipation Day\0" "yDM~X\0"
@@ -8249,7 +8249,7 @@ const fi_country fi_countries[] = {
      "Republic Day (observed)\0" "y{{77{;;{OO{;;{77{;;{OO\0"
      "Spiritual Baptist Liberation Day\0" "{(&M~W\0"
      "Spiritual Baptist Liberation Day (observed)\0" "{,,{;:{77{;;{36{\?={35{+({77{36{+(M\0"},
-    {"TV\0" "Tuvalu\0" "TUV\0",
+    {"TV", "Tuvalu\0" "TUV\0",
      "FUN NIT NKF NKL NMA NMG NUI VAI",
      "FUN\0" "Funafuti\0" "\0"
      "NIT\0" "Niutao\0" "\0"
@@ -8294,7 +8294,7 @@ const fi_country fi_countries[] = {
      "Day of the Flood\0" "wQM~X\0"
      "=VAI\0"
      "Happy Day\0" "'M~X\0"},
-    {"TW\0" "Taiwan\0" "TWN\0",
+    {"TW", "Taiwan\0" "TWN\0",
      "",
      "",
      "Children's Day\0" "{dgM~H\0"
@@ -8367,7 +8367,7 @@ const fi_country fi_countries[] = {
      "The Buddha's Birthday (observed)\0" "{8d\0"
      "Tomb-Sweeping Day\0" "{04MLNMMLNMMLMNMLMNMLMNMLMNMLMNMLMNMLMNMLMNMLMMNLMMNLMM\0"
      "Tomb-Sweeping Day (observed)\0" "{05{gg{73P{78{74O{74{;\?{73P\0"},
-    {"TZ\0" "Tanzania\0" "TZA\0",
+    {"TZ", "Tanzania\0" "TZA\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -8410,7 +8410,7 @@ const fi_country fi_countries[] = {
      "Union Celebrations (observed)\0" "{,GL{78{77L{78L{77\0"
      "Zanzibar Revolution Day\0" "w.M~X\0"
      "Zanzibar Revolution Day (observed)\0" "{+7{78L{78{77L{78L\0"},
-    {"UA\0" "Ukraine\0" "UKR\0",
+    {"UA", "Ukraine\0" "UKR\0",
      "",
      "",
      "Anniversary of the Great October Socialist Revolution\0" "zKw$Lw$Lw$Lw$Lw$\0"
@@ -8533,7 +8533,7 @@ const fi_country fi_countries[] = {
      "Presidential decree holiday\0" "w+\0"
      "Victory Day\0" "xKM~5\0"
      "Victory Day (observed)\0" "{4\\{77{78L{78\0"},
-    {"UG\0" "Uganda\0" "UGA\0",
+    {"UG", "Uganda\0" "UGA\0",
      "",
      "",
      "Archbishop Janani Luwum Day\0" "{xIM~C\0"
@@ -8551,7 +8551,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Uganda Martyrs' Day\0" "xdM~X\0"
      "Women's Day\0" "whM~X\0"},
-    {"UM\0" "United States Minor Outlying Islands\0" "UnitedStatesMinorOutlyingIslands\0" "UMI\0" "HolidaysUM\0",
+    {"UM", "United States Minor Outlying Islands\0" "UnitedStatesMinorOutlyingIslands\0" "UMI\0" "HolidaysUM\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -8569,7 +8569,7 @@ const fi_country fi_countries[] = {
      "Veterans Day\0" "zOM~X\0"
      "Veterans Day (observed)\0" "zN{77O{75O{77{75O{75{77O{75O{77{75O\0"
      "Washington's Birthday\0" "wULKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KS\0"},
-    {"US\0" "United States\0" "UnitedStates\0" "USA\0",
+    {"US", "United States\0" "UnitedStates\0" "USA\0",
      "AK AL AR AS AZ CA CO CT DC DE FL GA GU HI IA ID IL IN KS KY LA MA MD ME MI MN MO MP MS MT NC ND NE NH NJ NM NV NY OH OK OR PA PR RI SC SD TN TX UM UT VA VI VT WA WI WV WY",
      "AK\0" "Alaska\0" "\0"
      "AL\0" "Alabama\0" "\0"
@@ -9004,7 +9004,7 @@ const fi_country fi_countries[] = {
      "Columbus Day\0" "\0"
      "President's Day\0" "wULKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KS\0"
      "Washington's Birthday\0" "\0"},
-    {"UY\0" "Uruguay\0" "URY\0",
+    {"UY", "Uruguay\0" "URY\0",
      "",
      "",
      "Constitution Day\0" "y6M~X\0"
@@ -9013,7 +9013,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Presidential Inauguration Day\0" "wa{77~&\0"
      "Workers' Day\0" "xCM~X\0"},
-    {"UZ\0" "Uzbekistan\0" "UZB\0",
+    {"UZ", "Uzbekistan\0" "UZB\0",
      "",
      "",
      "Additional day off by Presidential decree\0" "|$$wsxmxEwuxmy:{'\\x7w$x@w&wtw$wMwiwXxCx:wfw$yzw7whwqx@Mw%x]w$x&\0"
@@ -9068,7 +9068,7 @@ const fi_country fi_countries[] = {
      "Victory Day\0" "xKM~$\0"
      "Women's Day\0" "whM~X\0"
      "Women's Day (observed)\0" "|A*L{78{77L{78L{77\0"},
-    {"VA\0" "Vatican City\0" "VaticanCity\0" "VAT\0",
+    {"VA", "Vatican City\0" "VaticanCity\0" "VAT\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -9100,7 +9100,7 @@ const fi_country fi_countries[] = {
      "Solemnity of Holy Trinity\0" "xlDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Solemnity of Mary, Mother of God\0" "w#M~X\0"
      "Solemnity of Pentecost\0" "xeDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"},
-    {"VC\0" "Saint Vincent and the Grenadines\0" "SaintVincentAndTheGrenadines\0" "VCT\0",
+    {"VC", "Saint Vincent and the Grenadines\0" "SaintVincentAndTheGrenadines\0" "VCT\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -9124,7 +9124,7 @@ const fi_country fi_countries[] = {
      "New Year's Day (observed)\0" "w${OO{;;{77{;;{OO{;;{77\0"
      "Pentecost Monday\0" "xfDEZE`E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Public Health Holiday\0" "|0Dw&\0"},
-    {"VE\0" "Venezuela\0" "VEN\0",
+    {"VE", "Venezuela\0" "VEN\0",
      "",
      "",
      "10th Anniversary of the Bolivarian Revolution\0" "{[{\0"
@@ -9147,7 +9147,7 @@ const fi_country fi_countries[] = {
      "National Holidays\0" "{`]w$~#{2lw${+Cw$~#w3w*w&w'w*w+w*~$zSw$~#{(Oy-w'w-w$w1\0"
      "New Year's Day\0" "w#M~X\0"
      "New Year's Eve\0" "LM~X\0"},
-    {"VG\0" "British Virgin Islands\0" "BritishVirginIslands\0" "VGB\0",
+    {"VG", "British Virgin Islands\0" "BritishVirginIslands\0" "VGB\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -9178,7 +9178,7 @@ const fi_country fi_countries[] = {
      "Territory Day (observed)\0" "{97P{74P{77{74P\0"
      "The Great March of 1949 and Restoration Day\0" "|3fSLKL~$RL~$KSLLKLLSKL~$RL~$KLS\0"
      "Virgin Islands Day\0" "|25LLKSLLKLLSKL~$RL~$KLSLKL~$RLL\0"},
-    {"VI\0" "United States Virgin Islands\0" "UnitedStatesVirginIslands\0" "VIR\0" "HolidaysVI\0",
+    {"VI", "United States Virgin Islands\0" "UnitedStatesVirginIslands\0" "VIR\0" "HolidaysVI\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -9205,7 +9205,7 @@ const fi_country fi_countries[] = {
      "Transfer Day\0" "x#M~X\0"
      "Veterans Day\0" "zOM~X\0"
      "Veterans Day (observed)\0" "zN{77O{75O{77{75O{75{77O{75O{77{75O\0"},
-    {"VN\0" "Vietnam\0" "VNM\0",
+    {"VN", "Vietnam\0" "VNM\0",
      "",
      "",
      "29 of Lunar New Year\0" "{p/`{*q`{*q_{*r`A{+3B{+2C`{+3B{+2B{+3BC{+3_{*q`{*q\0"
@@ -9241,7 +9241,7 @@ const fi_country fi_countries[] = {
      "Third Day of Lunar New Year\0" "wC`AC`BA`BC_B`CA`BB_C`BB`BB_BC`A`BB_BC`B`BB_BB`BC`B_BB`AC\0"
      "Vietnam Cultural Day\0" "|G|M~9\0"
      "Vietnam Cultural Day (observed)\0" "|T.L{78{77L{78L\0"},
-    {"VU\0" "Vanuatu\0" "VTU\0",
+    {"VU", "Vanuatu\0" "VTU\0",
      "",
      "",
      "40th Independence Anniversary\0" "|.Cw'w$~#w%\0"
@@ -9270,7 +9270,7 @@ const fi_country fi_countries[] = {
      "New Year's Day (observed)\0" "w${OO{;;{77{;;{OO{;;{77\0"
      "Unity Day\0" "+M~X\0"
      "Unity Day (observed)\0" "{2n{OO{;;{77{;;{OO{;;{77\0"},
-    {"WF\0" "Wallis and Futuna\0" "WallisAndFutuna\0" "WLF\0" "HolidaysWF\0",
+    {"WF", "Wallis and Futuna\0" "WallisAndFutuna\0" "WLF\0" "HolidaysWF\0",
      "",
      "",
      "All Saints' Day\0" "zEM~X\0"
@@ -9287,7 +9287,7 @@ const fi_country fi_countries[] = {
      "Saints Peter and Paul Day\0" "x~M~X\0"
      "Territory Day\0" "yAM~X\0"
      "Victory Day\0" "xJM~X\0"},
-    {"WS\0" "Samoa\0" "WSM\0",
+    {"WS", "Samoa\0" "WSM\0",
      "",
      "",
      "Boxing Day\0" "GM~X\0"
@@ -9301,7 +9301,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "The Day After New Year's Day\0" "w$M~X\0"
      "White Sunday (Lotu a Tamaiti)\0" "z.RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKLL\0"},
-    {"XK\0" "Kosovo\0" "XKK\0",
+    {"XK", "Kosovo\0" "XKK\0",
      "",
      "",
      "Catholic Christmas Day\0" "{_XM~J\0"
@@ -9326,7 +9326,7 @@ const fi_country fi_countries[] = {
      "Orthodox Christmas Day (observed)\0" "{go{77L{78L{77{78L{78{77L\0"
      "Orthodox Easter\0" "{\\n>aDb=Ea=EaD[DEa=Eb<Ea>aD>aD>aEa=EbC>aE=aE\0"
      "Orthodox Easter (observed)\0" "{\\o>aDb=Ea=F`D\\CEa=Ec;F`>bC>aD>aEa=EbC>aE=aE\0"},
-    {"YE\0" "Yemen\0" "YEM\0",
+    {"YE", "Yemen\0" "YEM\0",
      "",
      "",
      "Eid al-Adha\0" "|.Jw$~%>w$~%>w$~%=w$~$w%<w$~%\0"
@@ -9353,7 +9353,7 @@ const fi_country fi_countries[] = {
      "Unity Day (observed)\0" "{0e{OO{;<{7:{;8{OO{;;{77\0"
      "Victory Day\0" "y+M~%\0"
      "Victory Day (observed)\0" "y,\0"},
-    {"YT\0" "Mayotte\0" "MYT\0" "HolidaysYT\0",
+    {"YT", "Mayotte\0" "MYT\0" "HolidaysYT\0",
      "",
      "",
      "Abolition of Slavery\0" "x>M~X\0"
@@ -9368,7 +9368,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "w#M~X\0"
      "Pentecost Monday\0" "xfDEZE`E>aD{2|aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Victory Day\0" "xJM~X\0"},
-    {"ZA\0" "South Africa\0" "SouthAfrica\0" "ZAF\0",
+    {"ZA", "South Africa\0" "SouthAfrica\0" "ZAF\0",
      "",
      "",
      "Christmas Day\0" "FM~X\0"
@@ -9398,7 +9398,7 @@ const fi_country fi_countries[] = {
      "Y2K Changeover (observed)\0" "{79\0"
      "Youth Day\0" "xqM~X\0"
      "Youth Day (observed)\0" "{(v{;;{OO{;;{77{;;{OO{;;\0"},
-    {"ZM\0" "Zambia\0" "ZMB\0",
+    {"ZM", "Zambia\0" "ZMB\0",
      "",
      "",
      "Africa Freedom Day\0" "x[M~X\0"
@@ -9437,7 +9437,7 @@ const fi_country fi_countries[] = {
      "Unity Day\0" "y(KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RLL\0"
      "Youth Day\0" "wlM~X\0"
      "Youth Day (observed)\0" "wm{77{;;{OO{;;{77{;;{OO\0"},
-    {"ZW\0" "Zimbabwe\0" "ZWE\0",
+    {"ZW", "Zimbabwe\0" "ZWE\0",
      "",
      "",
      "Africa Day\0" "x[M~X\0"
@@ -9464,7 +9464,7 @@ const fi_country fi_countries[] = {
      "Workers' Day\0" "xCM~X\0"
      "Workers' Day (observed)\0" "{Ll{;;{77{;;{OO{;;{77{;;\0"
      "Zimbabwe Heroes' Day\0" "yQKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLL\0"},
-    {"BVMF\0" "Brasil Bolsa Balcao\0" "BrasilBolsaBalcao\0" "B3\0",
+    {"BVMF", "Brasil Bolsa Balcao\0" "BrasilBolsaBalcao\0" "B3\0",
      "",
      "",
      "All Souls' Day\0" "zFM~X\0"
@@ -9482,7 +9482,7 @@ const fi_country fi_countries[] = {
      "Tiradentes' Day\0" "x8M~X\0"
      "Universal Fraternization Day\0" "w#M~X\0"
      "Worker's Day\0" "xCM~X\0"},
-    {"ENX\0" "Euronext\0" "XAMS\0" "XATH\0" "XBRU\0" "XDUB\0" "XLIS\0" "XMIL\0" "XOSL\0" "XPAR\0",
+    {"ENX", "Euronext\0" "XAMS\0" "XATH\0" "XBRU\0" "XDUB\0" "XLIS\0" "XMIL\0" "XOSL\0" "XPAR\0",
      "XAMS XATH XBRU XDUB XLIS XMIL XOSL XPAR",
      "XAMS\0" "\0"
      "XATH\0" "\0"
@@ -9524,13 +9524,13 @@ const fi_country fi_countries[] = {
      "Maundy Thursday\0" "|)9DEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "New Year's Eve\0" "|,*MM{//M~${++M~${//M~${++M~${//M~$\0"
      "Pentecost Monday\0" "|)oDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"},
-    {"IFEU\0" "Ice Futures Europe\0" "IceFuturesEurope\0" "ICEFuturesEurope\0",
+    {"IFEU", "Ice Futures Europe\0" "IceFuturesEurope\0" "ICEFuturesEurope\0",
      "",
      "",
      "Christmas Day\0" "{slMNLM~${+,LM~${++M~${+,LM~${+,LM~$NLM~${+,\0"
      "Good Friday\0" "{q%>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "New Year's Day\0" "{ooMMNLM~${+,LM~${++M~${+,LM~${+,LM~$NLM~$\0"},
-    {"XASX\0" "Australian Securities Exchange\0" "AustralianSecuritiesExchange\0" "ASX\0",
+    {"XASX", "Australian Securities Exchange\0" "AustralianSecuritiesExchange\0" "ASX\0",
      "",
      "",
      "ANZAC Day\0" "{8PM~${++M~${+,LM~${++M~${//M~${//M~${++M~${//M~${++M~${//\0"
@@ -9544,7 +9544,7 @@ const fi_country fi_countries[] = {
      "National Day of Mourning for Queen Elizabeth II\0" "|7,\0"
      "New Year's Day\0" "{79KM~$OLLM~$OLLM~$NLM~$OLLM~$OKM~$OLLM~$OLLM~$NLM~$O\0"
      "Queen's Birthday\0" "{9%L~$RL~$KLSLKL~$RL~$KSL\0"},
-    {"XBOG\0" "Bolsa De Valores De Colombia\0" "BolsaDeValoresDeColombia\0" "BVC\0",
+    {"XBOG", "Bolsa De Valores De Colombia\0" "BolsaDeValoresDeColombia\0" "BVC\0",
      "",
      "",
      "All Saints' Day\0" "{c%{OO{;;{77{;;{OO\0"
@@ -9575,7 +9575,7 @@ const fi_country fi_countries[] = {
      "Saint Peter and Saint Paul's Day\0" "{]Z{;;{77{;;{OO{;;{77\0"
      "Saint Peter and Saint Paul's Day (observed)\0" "{YW{+1LKLK{+0L~${+/LLKK{+1KLLKSL~$J{+1LKLK{+0L~${+/L\0"
      "Year-end market holiday\0" "{[ZMMLNM~$LLOM~$LLOM~$KOM~$LLOM~$LNM~$LLOM~$L\0"},
-    {"XBOM\0" "Bombay Stock Exchange\0" "BombayStockExchange\0" "BSE\0",
+    {"XBOM", "Bombay Stock Exchange\0" "BombayStockExchange\0" "BSE\0",
      "",
      "",
      "Ashura\0" "{<@B{*p{*oC{*qB~${*pCAB{*pC{*qC{*p{*q\0"
@@ -9605,7 +9605,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday\0" "{PZ{*qC\0"
      "Ram Navami\0" "{PUC_BC`{+2B{+2B{/-`{*q_{*qaA{+4B_AC`\0"
      "Republic Day\0" "{;T{//M~${++M~${//M~${//M~${++M~${//M~${++M~${//M~${//M\0"},
-    {"XBUE\0" "Bolsas Y Mercados Argentinos\0" "BolsasYMercadosArgentinos\0" "BYMA\0",
+    {"XBUE", "Bolsas Y Mercados Argentinos\0" "BolsasYMercadosArgentinos\0" "BYMA\0",
      "",
      "",
      "Carnival Monday\0" "|DqEa=dB>`E>aDd;Ec;EaD>aE\\B\0"
@@ -9627,7 +9627,7 @@ const fi_country fi_countries[] = {
      "Veteran's Day and the Fallen in the Malvinas War\0" "|EEM~9\0"
      "Visit of His Holiness Pope Leo XIV\0" "|Gmw$\0"
      "Year-end market holiday\0" "|HFM~9\0"},
-    {"XCME\0" "Chicago Mercantile Exchange\0" "ChicagoMercantileExchange\0" "CME\0",
+    {"XCME", "Chicago Mercantile Exchange\0" "ChicagoMercantileExchange\0" "CME\0",
      "",
      "",
      "Christmas Day\0" "{;4M~$LOLM~$LOLM~$NLM~$LOLM~$LNM~$LOLM~$LOLM~$NLM~$LO\0"
@@ -9641,7 +9641,7 @@ const fi_country fi_countries[] = {
      "National Day of Mourning for former President Ronald Reagan\0" "{I4\0"
      "New Year's Day\0" "{77M~&NLM~%NLM~$NLM~%NLM~*NLM~%NLM~$NLM~%\0"
      "Thanksgiving Day\0" "{:oLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKLL\0"},
-    {"XECB\0" "European Central Bank\0" "EuropeanCentralBank\0" "ECB\0" "TAR\0",
+    {"XECB", "European Central Bank\0" "EuropeanCentralBank\0" "ECB\0" "TAR\0",
      "",
      "",
      "Additional closing day\0" "{76{++\0"
@@ -9651,7 +9651,7 @@ const fi_country fi_countries[] = {
      "Good Friday\0" "{8LE>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Labour Day\0" "{8WM~S\0"
      "New Year's Day\0" "{33M~T\0"},
-    {"XETR\0" "Germany Stock Exchange\0" "GermanyStockExchange\0" "XFRA\0",
+    {"XETR", "Germany Stock Exchange\0" "GermanyStockExchange\0" "XFRA\0",
      "",
      "",
      "Christmas Day\0" "|#xM~${//M~${++M~${//M~${//M~${++M~$\0"
@@ -9665,7 +9665,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "{yJa>aDE\0"
      "Reformation Day\0" "|#@\0"
      "Second Day of Christmas\0" "{{uM~${//M~${//M~${++M~${//M~${++M~${//\0"},
-    {"XFED\0" "Federal Reserve\0" "FederalReserve\0" "FED\0" "USNY\0",
+    {"XFED", "Federal Reserve\0" "FederalReserve\0" "FED\0" "USNY\0",
      "",
      "",
      "Birthday of Martin Luther King, Jr.\0" "{3DLKSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL\0"
@@ -9684,7 +9684,7 @@ const fi_country fi_countries[] = {
      "Veterans Day\0" "{6_M{++M~%{++M~${++M~%{++M~*{++M~%{++M~${++M~%{++M~$\0"
      "Veterans Day (observed)\0" "{>h{;;{77{;;{OO{;;{77{;;\0"
      "Washington's Birthday\0" "{3`SKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KS\0"},
-    {"XHKG\0" "Hong Kong Stock Exchange\0" "HongKongStockExchange\0" "HKEX\0" "SEHK\0",
+    {"XHKG", "Hong Kong Stock Exchange\0" "HongKongStockExchange\0" "HKEX\0" "SEHK\0",
      "",
      "",
      "70th Anniversary of the Victory of the Chinese People's War of Resistance against Japanese Aggression and the World Anti-Fascist War\0" "{vY\0"
@@ -9717,7 +9717,7 @@ const fi_country fi_countries[] = {
      "The third day of Chinese New Year\0" "{xCB{+3B{+2C`A`BB_C{+3B`{*q_{*q`{*r`B{+2B{+2C\0"
      "Tomb-Sweeping Day\0" "{x{MNM{//MLM{+,LMN{/.NML{+,MLMM{++MMN{/.\0"
      "Trading Suspended for the Whole Day due to Severe Weather\0" "{z=wtzG{/cM{*.wQw*K\0"},
-    {"XIST\0" "Borsa Istanbul\0" "BorsaIstanbul\0" "BIST\0",
+    {"XIST", "Borsa Istanbul\0" "BorsaIstanbul\0" "BIST\0",
      "",
      "",
      "Commemoration of Atatürk, Youth and Sports Day\0" "xU{++M~${//M~${++M~${//M~${//M~${++M~${//M~${++M~${//M~${//MM\0"
@@ -9733,7 +9733,7 @@ const fi_country fi_countries[] = {
      "Public Holiday\0" "{76\0"
      "Republic Day\0" "{*FM~${++M~${//M~${++M~${//M~${//M~${++M~${//M~${++M~${//M~$\0"
      "Victory Day\0" "yaM{//M~${++M~${//M~${//M~${++M~${//M~${++M~${//M~${//M~${++M\0"},
-    {"XJPX\0" "Japan Exchange\0" "JapanExchange\0" "JPX\0" "TSE\0" "OSE\0",
+    {"XJPX", "Japan Exchange\0" "JapanExchange\0" "JPX\0" "TSE\0" "OSE\0",
      "",
      "",
      "Autumnal Equinox Day\0" "yyM~1LNMMLNMMLNMMLNMMLNMMLNMMLNMMLNMMLMNMLMN\0"
@@ -9757,7 +9757,7 @@ const fi_country fi_countries[] = {
      "Sports Day\0" "|.DL{'wLRL~$KLSLKL~$RL~$KSLLKLLSKLL\0"
      "Substitute Holiday\0" "w$w1hwzxMwUytxFxmzWy9{(Hwsx\\x$xPxMwUa{(Dz2vwsx\\x$xPy7xozU{*5x@y]xPy#y'y7xozTz2vwsx\\x$xPx*wxx8wn{(+{(_vwzx*wMwNx8wny7xozU{*^wsx\\yQx*wxx8wny7{(Dz2vwsx\\yQy7xo{-gx@Tx*wxx8wny7xozTz2vwsx\\yQx*wxx8wn{*X\0"
      "Vernal Equinox Day\0" "wuLMNMLMNMLMNMLMNMLMNMLMNMLMNMLMMNLMMNLMMNLMMNLMMNLMMNLMM\0"},
-    {"XJSE\0" "Johannesburg Stock Exchange\0" "JohannesburgStockExchange\0" "JSE\0",
+    {"XJSE", "Johannesburg Stock Exchange\0" "JohannesburgStockExchange\0" "JSE\0",
      "",
      "",
      "Christmas Day\0" "{;4M~${//M~${//M~${++M~${//M~${++M~${//M~${//M~${++M~$\0"
@@ -9777,7 +9777,7 @@ const fi_country fi_countries[] = {
      "Workers' Day\0" "{8WM~${+,LM~${+,LM~$NLM~${+,LM~${++M~${+,LM~${+,LM~$NLM~${+,\0"
      "Y2K Changeover\0" "{79\0"
      "Youth Day\0" "{9){+,LM~${++M~${+,LM~${+,LM~$NLM~${+,LM~${++M~${+,LM~${+,LMM\0"},
-    {"XKAR\0" "Pakistan Stock Exchange\0" "PakistanStockExchange\0" "PSX\0",
+    {"XKAR", "Pakistan Stock Exchange\0" "PakistanStockExchange\0" "PSX\0",
      "",
      "",
      "Ashura\0" "{{(w$@w%Aw$Aw$Aw$Aw$Bw$Aw$@w$Aw$Aw$\0"
@@ -9798,7 +9798,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday (estimated)\0" "|JvBCBB@BCCAB~$ACB@BABBCBBA\0"
      "Quaid-e-Azam Day\0" "{{tM~C\0"
      "Youm-e-Takbeer\0" "|=vM~;\0"},
-    {"XKRX\0" "Korea Exchange\0" "KoreaExchange\0" "KRX\0",
+    {"XKRX", "Korea Exchange\0" "KoreaExchange\0" "KRX\0",
      "",
      "",
      "2002 FIFA World Cup National Team Semi-Finals Celebrations\0" "{AA\0"
@@ -9838,7 +9838,7 @@ const fi_country fi_countries[] = {
      "The second day of Korean New Year\0" "{;S`{*r_BaBA`BB_{+4B{/,{/+C{+2`CB^CB`B`BB_BB`{*r`{/+~#C\0"
      "Tree Planting Day\0" "{8<MM{++M\0"
      "Workers' Day\0" "{8WM~${//M~${//M~${++M~${//MM\0"},
-    {"XLON\0" "London Stock Exchange\0" "LondonStockExchange\0" "LSE\0",
+    {"XLON", "London Stock Exchange\0" "LondonStockExchange\0" "LSE\0",
      "",
      "",
      "Boxing Day\0" "{;5M~${++M~${//M~${++M~${//M~${//M~${++M~${//M~${++M~${//\0"
@@ -9858,7 +9858,7 @@ const fi_country fi_countries[] = {
      "Spring Bank Holiday\0" "{8sLTDRL~$KLSLRELLRL~$KSOIKLLSKL~$RL~$KLSLKL~$RL~$KSL\0"
      "State Funeral of Queen Elizabeth II\0" "|7)\0"
      "Wedding of William and Catherine\0" "{e$\0"},
-    {"XMAD\0" "Bolsas Y Mercados Espanoles\0" "BolsasYMercadosEspanoles\0" "BME\0",
+    {"XMAD", "Bolsas Y Mercados Espanoles\0" "BolsasYMercadosEspanoles\0" "BME\0",
      "",
      "",
      "Christmas Day\0" "{;4M~${//M~${//M~${++M~${//M~${++M~${//M~${//M~${++M~$\0"
@@ -9867,7 +9867,7 @@ const fi_country fi_countries[] = {
      "Labor Day\0" "{8WM~${//M~${//M~${++M~${//M~${++M~${//M~${//M~${++M~$\0"
      "New Year's Day\0" "{;;M~${//M~${//M~${++M~${//M~${++M~${//M~${//M~${++M~$\0"
      "Saint Stephen's Day\0" "{;5M~${++M~${//M~${++M~${//M~${//M~${++M~${//M~${++M~${//\0"},
-    {"XMEX\0" "Bolsa Mexicana De Valores\0" "BolsaMexicanaDeValores\0" "BMV\0",
+    {"XMEX", "Bolsa Mexicana De Valores\0" "BolsaMexicanaDeValores\0" "BMV\0",
      "",
      "",
      "Bank Employee Day\0" "{\?+MM{++M~${//M~${++M~${//M~${//M~${++M~${//M~${++M~${//\0"
@@ -9883,7 +9883,7 @@ const fi_country fi_countries[] = {
      "Maundy Thursday\0" "{<G>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "New Year's Day\0" "{;;M~R\0"
      "Revolution Day\0" "{>pMM{//LKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLS\0"},
-    {"XNAS\0" "NASDAQ\0",
+    {"XNAS", "NASDAQ\0",
      "",
      "",
      "Christmas Day\0" "FM~${++M~${//M~${//M~${++M~${//M~${++M~${//M~${//M~${++M~$\0"
@@ -9906,7 +9906,7 @@ const fi_country fi_countries[] = {
      "New Year's Day (observed)\0" "w${OO{;;{77{;;{OO{;;{77\0"
      "Thanksgiving Day\0" "%RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKLL\0"
      "Washington's Birthday\0" "wULKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KS\0"},
-    {"XNSE\0" "National Stock Exchange Of India\0" "NationalStockExchangeOfIndia\0" "NSE\0",
+    {"XNSE", "National Stock Exchange Of India\0" "NationalStockExchangeOfIndia\0" "NSE\0",
      "",
      "",
      "Ashura\0" "{<@B{*p{*oC{*qB~${*pCAB{*pC{*qC{*p{*q\0"
@@ -9936,7 +9936,7 @@ const fi_country fi_countries[] = {
      "Prophet's Birthday\0" "{PZ{*qC\0"
      "Ram Navami\0" "{PUC_BC`{+2B{+2B{/-`{*q_{*qaA{+4B_AC`\0"
      "Republic Day\0" "{;T{//M~${++M~${//M~${//M~${++M~${//M~${++M~${//M~${//M\0"},
-    {"XNYS\0" "New York Stock Exchange\0" "NewYorkStockExchange\0" "NYSE\0",
+    {"XNYS", "New York Stock Exchange\0" "NewYorkStockExchange\0" "NYSE\0",
      "",
      "",
      "Christmas Day\0" "FM~${++M~${//M~${//M~${++M~${//M~${++M~${//M~${//M~${++M~$\0"
@@ -9959,7 +9959,7 @@ const fi_country fi_countries[] = {
      "New Year's Day (observed)\0" "w${OO{;;{77{;;{OO{;;{77\0"
      "Thanksgiving Day\0" "%RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKLL\0"
      "Washington's Birthday\0" "wULKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KS\0"},
-    {"XNZE\0" "New Zealand Exchange\0" "NewZealandExchange\0" "NZX\0",
+    {"XNZE", "New Zealand Exchange\0" "NewZealandExchange\0" "NZX\0",
      "",
      "",
      "Anzac Day\0" "{8PM~${++M~${//M~$OKM~$OLLM~$OLLM~$NLM~$OLLM~$OKM~$OLL\0"
@@ -9975,7 +9975,7 @@ const fi_country fi_countries[] = {
      "Queen Elizabeth II Memorial Day\0" "|70\0"
      "Queen's Birthday\0" "{8zL~$RL~$KLSLKL~$RL~$KSL\0"
      "Waitangi Day\0" "{;_M~${++M~${//M~$OKM~$OLLM~$OLLM~$NLM~$OLLM~$OKM~$OL\0"},
-    {"XSAU\0" "Saudi Exchange\0" "SaudiExchange\0",
+    {"XSAU", "Saudi Exchange\0" "SaudiExchange\0",
      "",
      "",
      "Day of Arafah\0" "|.JBBAACCBBAB~%@BBACBCACABACB~&\0"
@@ -9986,7 +9986,7 @@ const fi_country fi_countries[] = {
      "Holiday for the National Team's Victory in the World Cup\0" "|7k\0"
      "National Day Holiday\0" "|/%M~\?\0"
      "National Day Holiday (observed)\0" "|7,O{77{75O{75{77O{75\0"},
-    {"XSES\0" "Singapore Exchange\0" "SingaporeExchange\0" "SGX\0",
+    {"XSES", "Singapore Exchange\0" "SingaporeExchange\0" "SGX\0",
      "",
      "",
      "Chinese New Year\0" "{;Rw$_w$CAw$^w$Bw$`w$@w$@w$`w$@w$Aw$_w$A`w$Aw$C^Bw$C]Bw$Cw$`\?w$_w$C\0"
@@ -10009,7 +10009,7 @@ const fi_country fi_countries[] = {
      "Vesak Day\0" "{<aaA_CB`A{+4B{+2B`{*q`D@`C^BCaA\0"
      "Vesak Day (estimated)\0" "{8h|8.{+2`{*q`C{+2B{+2B`{*r`{*q_\0"
      "Vesak Day (observed, estimated)\0" "|R.{/+{[X{/+\0"},
-    {"XSHE\0" "Shenzhen Stock Exchange\0" "ShenzhenStockExchange\0" "SZSE\0",
+    {"XSHE", "Shenzhen Stock Exchange\0" "ShenzhenStockExchange\0" "SZSE\0",
      "",
      "",
      "70th Anniversary of the Victory of the Chinese People's War of Resistance against Japanese Aggression and the World Anti-Fascist War\0" "{vY\0"
@@ -10201,7 +10201,7 @@ const fi_country fi_countries[] = {
      "New Year's Day (observed)\0" "{KML{78L{77{78L{78{77L{78L{77{78\0"
      "Tomb-Sweeping Day\0" "{X[MNMLMNMLMNMLMNMLMNMLMNMLMNMLMNMLMMNLMMNLMM\0"
      "Tomb-Sweeping Day (observed)\0" "{\\a{78L{77L{78~#K{78{;;{77L\0"},
-    {"XSHG\0" "Shanghai Stock Exchange\0" "ShanghaiStockExchange\0" "SSE\0",
+    {"XSHG", "Shanghai Stock Exchange\0" "ShanghaiStockExchange\0" "SSE\0",
      "",
      "",
      "70th Anniversary of the Victory of the Chinese People's War of Resistance against Japanese Aggression and the World Anti-Fascist War\0" "{vY\0"
@@ -10393,7 +10393,7 @@ const fi_country fi_countries[] = {
      "New Year's Day (observed)\0" "{KML{78L{77{78L{78{77L{78L{77{78\0"
      "Tomb-Sweeping Day\0" "{X[MNMLMNMLMNMLMNMLMNMLMNMLMNMLMNMLMMNLMMNLMM\0"
      "Tomb-Sweeping Day (observed)\0" "{\\a{78L{77L{78~#K{78{;;{77L\0"},
-    {"XSIF\0" "SIFMA\0" "USGS\0",
+    {"XSIF", "SIFMA\0" "USGS\0",
      "",
      "",
      "Christmas Day\0" "{+$MM{++M~${//M~${//M~${++M~${//M~${++M~${//M~${//M~${++M~$\0"
@@ -10417,7 +10417,7 @@ const fi_country fi_countries[] = {
      "Veterans Day\0" "{*SM~%{++M~%{++M~${++M~%{++M~*{++M~%{++M~${++M~%{++M~$\0"
      "Veterans Day (observed)\0" "{>h{;;{77{;;{OO{;;{77{;;\0"
      "Washington's Birthday\0" "{'XKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KS\0"},
-    {"XSWX\0" "SIX Swiss Exchange\0" "SIXSwissExchange\0" "SIX\0",
+    {"XSWX", "SIX Swiss Exchange\0" "SIXSwissExchange\0" "SIX\0",
      "",
      "",
      "Ascension Day\0" "{8vE>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
@@ -10432,7 +10432,7 @@ const fi_country fi_countries[] = {
      "Pentecost Monday\0" "{9%E>aD>aE=aEa=Ea>Da>aDEZEDa>E`>aE=aE>`Ea>Da>E`E>aDZE\0"
      "Saint Berchtold's Day\0" "{;<M~${++M~${//M~${++M~${//M~${//M~${++M~${//M~${++M~$\0"
      "Saint Stephen's Day\0" "{;5M~${++M~${//M~${++M~${//M~${//M~${++M~${//M~${++M~${//\0"},
-    {"XTAI\0" "Taiwan Stock Exchange\0" "TaiwanStockExchange\0" "TWSE\0",
+    {"XTAI", "Taiwan Stock Exchange\0" "TaiwanStockExchange\0" "TWSE\0",
      "",
      "",
      "Children's Day\0" "{dgM~H\0"
@@ -10497,7 +10497,7 @@ const fi_country fi_countries[] = {
      "Taiwan Restoration and Guningtou Victory Memorial Day (Adjusted Holiday)\0" "|CYO{75{77O{75O{77\0"
      "Tomb-Sweeping Day\0" "{X[MNMLMNMLMNMLMNMLMNMLMNMLMNMLMNMLMMNLMMNLMM\0"
      "Tomb-Sweeping Day (Adjusted Holiday)\0" "{ty{73P{78{74O{74{;\?{73P\0"},
-    {"XTSE\0" "Toronto Stock Exchange\0" "TorontoStockExchange\0" "TSX\0",
+    {"XTSE", "Toronto Stock Exchange\0" "TorontoStockExchange\0" "TSX\0",
      "",
      "",
      "Boxing Day\0" "{C=MOKM~$OMLLMMOLLMMOMLLMMOMKM~$OLLMMOMLLMMOLLMMOML\0"
@@ -10511,7 +10511,7 @@ const fi_country fi_countries[] = {
      "New Year's Day\0" "{\?\?MMOLLM~$OLLM~$NLM~$OLLM~$OKM~$OLLM~$OLLM~$NLM~$O\0"
      "Thanksgiving Day\0" "{BOLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSLLKLLSKLL\0"
      "Victoria Day\0" "{@rLRL~$KLSLKL~$RL~$KSLLKLLSKL~$RL~$KLSLKL~$RL~$KSL\0"},
-    {"XWAR\0" "Warsaw Stock Exchange\0" "WarsawStockExchange\0" "GPW\0",
+    {"XWAR", "Warsaw Stock Exchange\0" "WarsawStockExchange\0" "GPW\0",
      "",
      "",
      "All Saints' Day\0" "{g)MM{//M~${++M~${//M~${++M~${//M~${//M~${++M\0"
