@@ -158,13 +158,9 @@ static bool next_day(days *d)
     return true;
 }
 
-/* Days since 1970-01-01 by the count of days before 1 March of a year, where leap days come last. */
 static ftl_time midnight(int day)
 {
-    int year = fi_holidays_first_year + day / YEAR, month = day % YEAR / MONTH, n = day % MONTH; /* from 0 */
-    if (month < 2) year--;
-    int since_march = (153 * ((month + 10) % 12) + 2) / 5;
-    return (365 * year + year / 4 - year / 100 + year / 400 + since_march + n - 719468) * FTL_DAY;
+    return ftl_time_of((ftl_date){fi_holidays_first_year + day / YEAR, day % YEAR / MONTH + 1, day % MONTH + 1});
 }
 
 /* The result while it grows: days from <= day < to. */

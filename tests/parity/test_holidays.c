@@ -7,7 +7,6 @@
 #include "check.h"
 
 #include <foretell/calendar.h>
-#include <time.h>
 #include <zlib.h>
 
 #define TABLE "data/prophet/prophet_generated_holidays.csv.gz"
@@ -25,11 +24,12 @@ static const expectation expected[] = {
     {"NL", 510, 0, 509, 509},   {"CL", 788, 0, 788, 788},   {"SE", 3409, 0, 3254, 649},
 };
 
-/* Days since 1970 of "YYYY-MM-DD", for dates that are known to be valid. */
 static ftl_time time_of(const char *text)
 {
-    struct tm tm = {.tm_year = atoi(text) - 1900, .tm_mon = atoi(text + 5) - 1, .tm_mday = atoi(text + 8)};
-    return (ftl_time)timegm(&tm) * FTL_SECOND;
+    ftl_time time = 0;
+    ftl_time_kind kind;
+    CHECK_INT(ftl_time_parse(text, strlen(text), &time, &kind, NULL), FTL_OK);
+    return time;
 }
 
 /* Cuts a line "ds","holiday","country",year into its fields; a doubled quote in a name becomes one. */
@@ -44,6 +44,7 @@ static bool split(char *line, char **ds, char **name, char **country)
     (*country)++;
     if (**country == '"') (*country)++, (*country)[strlen(*country) - 1] = '\0';
     *ds = line + 1;
+    line[11] = '\0';
     *name = line + 14;
     char *to = *name;
     for (const char *from = *name; *from; from++) {

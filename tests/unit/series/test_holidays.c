@@ -4,15 +4,12 @@
 #include "series/holidays.h"
 
 #include <foretell/calendar.h>
-#include <time.h>
 
-/* "2024-07-04" */
-static const char *day_text(ftl_time t)
+/* "2024-07-04", in a static buffer */
+static const char *day_text(ftl_time day)
 {
-    static char text[32];
-    time_t seconds = (time_t)(t / FTL_SECOND);
-    struct tm tm;
-    strftime(text, sizeof text, "%Y-%m-%d", gmtime_r(&seconds, &tm));
+    static char text[FTL_TIME_TEXT_MAX];
+    ftl_time_format(day, FTL_TIME_DATE, text);
     return text;
 }
 
