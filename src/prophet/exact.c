@@ -1,0 +1,387 @@
+/*
+ * The certified optimum of Prophet's posterior.
+ *
+ * Additive models with linear or flat growth are a convex lasso for every fixed variance v = sigma^2; along v the best
+ * theta(v) has SSR(v) non-decreasing, and stationary points of the posterior are the roots of
+ *
+ *     F(v) = 4 v^2 + T v - SSR(v),
+ *
+ * a minimum of J = -log posterior where F rises through 0. The map v -> phi(SSR(v)) is increasing, so iterating it from
+ * above gives the largest root and from below the smallest; where the two agree the optimum is proved unique, where
+ * they differ the modes between are searched and the best is kept. Where the design can interpolate the data J falls
+ * without bound as v -> 0; that abyss is never entered: only roots with a barrier below them are admissible.
+ *
+ * Multiplicative and logistic models: see exact_nonlinear.c.
+ */
+#include "prophet/exact.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "math/linalg.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Below this variance (of y scaled to 1) a fit is interpolation: sigma 1e-9, Prophet's own value for constant series. */
+const double PROPHET_VARIANCE_FLOOR = 1e-18;
+
+double prophet_profile_variance(size_t T, double ssr)
+{
+    double t = (double)T; /* the positive root of 4 v^2 + T v = SSR, without cancellation */
+    return 2.0 * ssr / (t + sqrt(t * t + 16.0 * ssr));
+}
+
+ftl_status prophet_exact_init(prophet_exact *s, const prophet_problem *p, ftl_error *err)
+{
+    *s = (prophet_exact){.problem = p};
+    ftl_status st = prophet_design_init(&s->design, p, err);
+    if (!st) st = prophet_lasso_init(&s->lasso, s->design.r, s->design.S, err);
+    if (!st && !(s->best = fi_calloc(s->design.p, sizeof *s->best))) st = fi_fail_memory(err);
+    if (st) {
+        prophet_exact_release(s);
+        return st;
+    }
+    prophet_lasso *l = &s->lasso;
+    l->tau = p->tau;
+    for (size_t i = 0; i < s->design.n_trend; i++) l->D[i] = 1.0 / 25.0; /* k, m ~ N(0, 5) */
+    for (size_t j = 0; j < p->K; j++) l->D[s->design.n_trend + j] = 1.0 / (p->sigmas[j] * p->sigmas[j]);
+    return FTL_OK;
+}
+
+void prophet_exact_release(prophet_exact *s)
+{
+    prophet_design_release(&s->design);
+    prophet_lasso_release(&s->lasso);
+    fi_free(s->best);
+    s->best = NULL;
+}
+
+double prophet_exact_objective(const prophet_exact *s, const double *theta, double ssr, double v)
+{
+    const prophet_lasso *l = &s->lasso;
+    double ridge = 0, l1 = 0;
+    for (size_t i = 0; i < l->r; i++) ridge += l->D[i] * theta[i] * theta[i];
+    for (size_t j = 0; j < l->S; j++) l1 += fabs(theta[l->r + j]);
+    return 0.5 * (double)s->problem->T * log(v) + ssr / (2.0 * v) + 0.5 * ridge + l1 / l->tau + 2.0 * v;
+}
+
+/* Largest violation of the KKT conditions at theta with data gradient b = J'residual, and the duality gap in nats. */
+double prophet_exact_kkt(const prophet_exact *s, const double *theta, const double *b, double ssr, double v, double *gap)
+{
+    const prophet_lasso *l = &s->lasso;
+    double T = (double)s->problem->T, worst = fabs(T - ssr / v + 4.0 * v), shrink = 1.0, duality = 0;
+    for (size_t j = l->r; j < l->p; j++)
+        if (fabs(b[j]) * l->tau > v * shrink) shrink = v / (fabs(b[j]) * l->tau) < shrink ? v / (fabs(b[j]) * l->tau) : shrink;
+    for (size_t i = 0; i < l->r; i++) {
+        double smooth = l->D[i] * theta[i] - b[i] / v, off = theta[i] - shrink * b[i] / (v * l->D[i]);
+        worst = fmax(worst, fabs(smooth));
+        duality += 0.5 * l->D[i] * off * off;
+    }
+    for (size_t j = l->r; j < l->p; j++) {
+        double w = b[j] / v, delta = theta[j], bound = 1.0 / l->tau;
+        worst = fmax(worst, delta != 0 ? fabs(copysign(bound, delta) - w) : fmax(0.0, fabs(w) - bound));
+        duality += fabs(delta) * bound - delta * shrink * w;
+    }
+    if (gap) *gap = duality + 0.5 * (1.0 - shrink) * (1.0 - shrink) * ssr / v;
+    return worst;
+}
+
+void prophet_exact_recenter(prophet_exact *s, const double *theta)
+{
+    prophet_lasso *l = &s->lasso;
+    prophet_design_evaluate(&s->design, theta);
+    prophet_design_gradient(&s->design, l->b);
+    l->rr = s->design.ssr;
+    memcpy(l->center, theta, l->p * sizeof *theta);
+}
+
+/* ---- additive models ---------------------------------------------------------------------------------------------- */
+
+/* theta(v) into lasso.theta; returns F(v). Recentres where the quadratic form would cancel. */
+static double solve_at(prophet_exact *s, double v)
+{
+    prophet_lasso *l = &s->lasso;
+    prophet_lasso_solve(l, v);
+    s->iterations++;
+    for (int again = 0; again < 3 && l->ssr < 1e-7 * l->rr && l->rr > 0; again++) {
+        prophet_exact_recenter(s, l->theta);
+        prophet_lasso_solve(l, v);
+    }
+    return v * (4.0 * v + (double)s->problem->T) - l->ssr;
+}
+
+/*
+ * The root reached by v <- phi(SSR(v)) from `v`, sped up by Newton steps on F once they are small. From above the
+ * iterates fall, from below they rise, and no root is passed while steps are larger. Returns 0 if v falls to the floor.
+ */
+static double fixed_point(prophet_exact *s, double v)
+{
+    double T = (double)s->problem->T;
+    for (int step = 0; step < 500; step++) {
+        if (v < PROPHET_VARIANCE_FLOOR) return 0;
+        double F = solve_at(s, v), next = prophet_profile_variance(s->problem->T, s->lasso.ssr);
+        double change = fabs(next - v) / v, slope = 8.0 * v + T - s->lasso.slope;
+        if (change <= 1e-13) return next > 0 ? next : 0;
+        if (change < 0.1 && slope > 0) {
+            double newton = v - F / slope;
+            if (fabs(newton - v) < 0.3 * v) next = newton;
+        }
+        if (fabs(next - v) <= 2e-15 * v) return v;
+        v = next;
+    }
+    return v;
+}
+
+typedef struct mode {
+    double v, objective;
+} mode;
+
+/* Keeps the solution at v if it beats the best mode so far. */
+static void consider(prophet_exact *s, double v, mode *best)
+{
+    solve_at(s, v);
+    double objective = prophet_exact_objective(s, s->lasso.theta, s->lasso.ssr, v);
+    s->n_modes++;
+    if (objective >= best->objective) return;
+    *best = (mode){v, objective};
+    memcpy(s->best, s->lasso.theta, s->lasso.p * sizeof(double));
+}
+
+/*
+ * Looks at the path between `low` and `high` (high a root, F < 0 just below it) for further modes: going down, F
+ * changing from - to + is a barrier, from + to - another minimum.
+ */
+static void scan(prophet_exact *s, double low, double high, mode *best)
+{
+    int n = (int)ceil(log(high / low) / log(1.25));
+    if (n < 8) n = 8;
+    double ratio = pow(low / high, 1.0 / n), previous = high, sign = -1.0;
+    for (int i = 1; i <= n; i++) {
+        double v = high * pow(ratio, i), F = solve_at(s, v);
+        if (F > 0 && sign < 0 && !(s->barrier > 0)) s->barrier = v;
+        if (F < 0 && sign > 0) {
+            double root = fixed_point(s, previous);
+            if (root > v && root <= previous) consider(s, root, best);
+        }
+        sign = F > 0 ? 1.0 : -1.0;
+        previous = v;
+    }
+}
+
+static void additive(prophet_exact *s)
+{
+    prophet_lasso *l = &s->lasso;
+    size_t T = s->problem->T;
+    memset(l->theta, 0, l->p * sizeof(double));
+    prophet_exact_recenter(s, l->theta);
+    prophet_design_gram(&s->design, l->G);
+    double yy = l->rr, high = fixed_point(s, prophet_profile_variance(T, yy)); /* SSR(v) <= y'y: no root lies above */
+    if (!(high > PROPHET_VARIANCE_FLOOR)) {
+        s->degenerate = true;
+        s->v = PROPHET_VARIANCE_FLOOR;
+        solve_at(s, s->v);
+        memcpy(s->best, l->theta, l->p * sizeof(double));
+        return;
+    }
+    mode best = {high, INFINITY};
+    consider(s, high, &best);
+    if (T > 2 * l->p) {
+        double low = fixed_point(s, 1e-4 * high);
+        if (low > 0 && low < high * (1.0 - 1e-7)) {
+            consider(s, low, &best);
+            scan(s, low * (1.0 + 1e-6), high, &best);
+        }
+    } else
+        scan(s, fmax(PROPHET_VARIANCE_FLOOR, 1e-13 * high), high, &best);
+    s->v = best.v;
+    memcpy(l->theta, s->best, l->p * sizeof(double));
+}
+
+/* Newton on the rows themselves: the Gram matrix may have lost digits, residuals have not. */
+static void refine_additive(prophet_exact *s)
+{
+    prophet_lasso *l = &s->lasso;
+    double before = INFINITY;
+    for (int round = 0; round < 6; round++) {
+        prophet_exact_recenter(s, s->best);
+        double v = s->degenerate ? s->v : prophet_profile_variance(s->problem->T, l->rr);
+        if (!s->degenerate && v < PROPHET_VARIANCE_FLOOR) v = s->v;
+        double kkt = prophet_exact_kkt(s, s->best, l->b, l->rr, v, NULL);
+        s->v = v;
+        if (kkt < 1e-8 || !(kkt < 0.5 * before)) return;
+        before = kkt;
+        memcpy(l->theta, s->best, l->p * sizeof(double));
+        prophet_lasso_solve(l, v);
+        memcpy(s->best, l->theta, l->p * sizeof(double));
+    }
+}
+
+/* ---- more columns than rows ------------------------------------------------------------------------------------------ */
+
+/*
+ * With K > T the columns X_j s_j of one mode span at most T directions: X diag(s) = R' Q' with Q [K, T] orthonormal. The
+ * prior is spherical in beta / s, so the optimum lies in the span of Q, and the model with design R', unit prior scales
+ * and coefficients a, beta = diag(s) Q a, is the same model.
+ */
+typedef struct reduction {
+    prophet_problem problem;
+    size_t group_size[2], group_rank[2]; /* additive, multiplicative columns: before, after */
+    size_t *column[2];                   /* [group_size] */
+    double *q[2], *tau[2];               /* reflectors; NULL where the group stays as it is */
+    double *X, *sigmas, *work;
+    bool *multiplicative;
+} reduction;
+
+static void reduction_release(reduction *r)
+{
+    for (int g = 0; g < 2; g++) fi_free(r->column[g]), fi_free(r->q[g]), fi_free(r->tau[g]);
+    fi_free(r->X), fi_free(r->sigmas), fi_free(r->work), fi_free(r->multiplicative);
+}
+
+static ftl_status reduce(const prophet_problem *p, reduction *r, ftl_error *err)
+{
+    size_t T = p->T, K = 0;
+    *r = (reduction){.problem = *p};
+    for (int g = 0; g < 2; g++) {
+        if (!(r->column[g] = fi_alloc(p->K, sizeof(size_t)))) goto no_memory;
+        for (size_t j = 0; j < p->K; j++)
+            if (p->multiplicative[j] == (g == 1)) r->column[g][r->group_size[g]++] = j;
+        r->group_rank[g] = r->group_size[g] > T ? T : r->group_size[g];
+        K += r->group_rank[g];
+    }
+    r->X = fi_calloc(K * T, sizeof(double));
+    r->sigmas = fi_alloc(K, sizeof(double));
+    r->multiplicative = fi_alloc(K, sizeof(bool));
+    r->work = fi_alloc(p->K, sizeof(double));
+    if (!r->X || !r->sigmas || !r->multiplicative || !r->work) goto no_memory;
+    size_t next = 0;
+    for (int g = 0; g < 2; g++) {
+        size_t n = r->group_size[g], rank = r->group_rank[g];
+        if (n > T) {
+            r->q[g] = fi_alloc(n * T, sizeof(double));
+            r->tau[g] = fi_alloc(T, sizeof(double));
+            if (!r->q[g] || !r->tau[g]) goto no_memory;
+            for (size_t i = 0; i < T; i++)
+                for (size_t j = 0; j < n; j++)
+                    r->q[g][i * n + j] = p->X[r->column[g][j] * T + i] * p->sigmas[r->column[g][j]];
+            fi_qr(r->q[g], n, T, n, r->tau[g]);
+            for (size_t a = 0; a < T; a++) /* design column a is row a of R */
+                for (size_t i = a; i < T; i++) r->X[(next + a) * T + i] = r->q[g][i * n + a];
+        } else
+            for (size_t a = 0; a < n; a++) memcpy(r->X + (next + a) * T, p->X + r->column[g][a] * T, T * sizeof(double));
+        for (size_t a = 0; a < rank; a++) {
+            r->sigmas[next + a] = n > T ? 1.0 : p->sigmas[r->column[g][a]];
+            r->multiplicative[next + a] = g == 1;
+        }
+        next += rank;
+    }
+    r->problem.K = K;
+    r->problem.X = r->X;
+    r->problem.sigmas = r->sigmas;
+    r->problem.multiplicative = r->multiplicative;
+    return FTL_OK;
+no_memory:
+    reduction_release(r);
+    return fi_fail_memory(err);
+}
+
+static void expand(const prophet_problem *p, const reduction *r, const double *a, double *beta)
+{
+    for (int g = 0; g < 2; g++) {
+        size_t n = r->group_size[g], rank = r->group_rank[g];
+        memset(r->work, 0, n * sizeof(double));
+        memcpy(r->work, a, rank * sizeof(double));
+        if (r->q[g]) fi_qr_apply(r->q[g], n, p->T, n, r->tau[g], 0, r->work);
+        for (size_t j = 0; j < n; j++) {
+            size_t column = r->column[g][j];
+            beta[column] = r->q[g] ? r->work[j] * p->sigmas[column] : r->work[j];
+        }
+        a += rank;
+    }
+}
+
+/* ---- the solver ------------------------------------------------------------------------------------------------------ */
+
+static ftl_status solve(const prophet_problem *p, prophet_point *x, prophet_certificate *cert, ftl_error *err)
+{
+    prophet_exact s;
+    ftl_status st = prophet_exact_init(&s, p, err);
+    if (st) return st;
+    if (s.design.nonlinear) {
+        st = prophet_exact_nonlinear(&s, err);
+    } else {
+        additive(&s);
+        refine_additive(&s);
+    }
+    if (!st) {
+        prophet_design_unpack(&s.design, s.best, x);
+        x->sigma = sqrt(s.v);
+        cert->barrier_sigma = s.barrier > 0 ? sqrt(s.barrier) : NAN;
+        cert->n_modes = s.n_modes;
+        cert->iterations = s.iterations;
+        cert->factorisations = s.lasso.factorisations;
+        cert->degenerate = s.degenerate;
+        cert->condition = fi_cholesky_condition(s.lasso.L, s.lasso.r, s.lasso.r, s.lasso.work);
+    }
+    prophet_exact_release(&s);
+    return st;
+}
+
+ftl_status prophet_solve_exact(const prophet_problem *p, prophet_point *x, prophet_certificate *cert, ftl_error *err)
+{
+    *cert = (prophet_certificate){.barrier_sigma = NAN, .condition = NAN};
+    ftl_status st;
+    if (p->K > p->T) {
+        reduction r;
+        if ((st = reduce(p, &r, err))) return st;
+        double *a = fi_alloc(r.problem.K, sizeof *a), *beta = x->beta;
+        if (!a) st = fi_fail_memory(err);
+        else {
+            x->beta = a;
+            st = solve(&r.problem, x, cert, err);
+            x->beta = beta;
+            if (!st) expand(p, &r, a, beta);
+        }
+        fi_free(a);
+        reduction_release(&r);
+    } else
+        st = solve(p, x, cert, err);
+    if (st) return st;
+    prophet_certificate found = *cert;
+    if ((st = prophet_certify(p, x, cert, err))) return st;
+    cert->barrier_sigma = found.barrier_sigma;
+    cert->condition = found.condition;
+    cert->n_modes = found.n_modes;
+    cert->iterations = found.iterations;
+    cert->factorisations = found.factorisations;
+    cert->degenerate = found.degenerate;
+    cert->exact_log_posterior = cert->log_posterior;
+    if (!isfinite(cert->log_posterior) || !isfinite(x->sigma))
+        return fi_fail(err, FTL_ENUMERIC, "prophet: the posterior could not be evaluated (log posterior %g, sigma %g); "
+                       "check for values many orders of magnitude apart", cert->log_posterior, x->sigma);
+    return FTL_OK;
+}
+
+ftl_status prophet_certify(const prophet_problem *p, const prophet_point *x, prophet_certificate *cert, ftl_error *err)
+{
+    prophet_exact s;
+    ftl_status st = prophet_exact_init(&s, p, err);
+    if (st) return st;
+    prophet_design_pack(&s.design, x, s.best);
+    prophet_exact_recenter(&s, s.best);
+    double v = x->sigma * x->sigma, gap = NAN;
+    *cert = (prophet_certificate){.barrier_sigma = NAN,
+                                  .condition = NAN,
+                                  .stan_log_posterior = NAN,
+                                  .exact_log_posterior = NAN,
+                                  .convex = !s.design.nonlinear};
+    cert->kkt_residual = prophet_exact_kkt(&s, s.best, s.lasso.b, s.lasso.rr, v, &gap);
+    cert->duality_gap = cert->convex ? gap : NAN;
+    cert->log_posterior = -prophet_exact_objective(&s, s.best, s.lasso.rr, v);
+    /* Rounding alone leaves about eps |J|'|r| / v in the gradient: the bar for "converged" where v is tiny. */
+    double attainable = 1e-15 * sqrt((double)p->T) / v;
+    cert->converged = cert->kkt_residual <= fmax(1e-6, attainable);
+    for (size_t j = 0; j < s.design.S; j++) cert->n_active += s.best[s.design.r + j] != 0;
+    prophet_exact_release(&s);
+    return FTL_OK;
+}
