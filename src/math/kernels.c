@@ -13,7 +13,7 @@ const fi_kernels *const *fi_kernels_all(void)
 {
 #if defined(__x86_64__)
     static const fi_kernels *const all[] = {&fi_kernels_base, &fi_kernels_avx2, &fi_kernels_avx512, NULL},
-                                       *const two[] = {&fi_kernels_base, &fi_kernels_avx2, NULL};
+                                   *const two[] = {&fi_kernels_base, &fi_kernels_avx2, NULL};
     if (fi_kernels_best() == &fi_kernels_avx512) return all;
     if (fi_kernels_best() == &fi_kernels_avx2) return two;
 #endif

@@ -16,7 +16,13 @@ typedef struct fi_kernels {
     void (*dots)(const double *X, size_t ld, size_t n, size_t k, const double *w, double *out);
     /* y <- y + sum_j coef[j] X_j. */
     void (*combine)(const double *X, size_t ld, size_t n, size_t k, const double *coef, double *y);
+    /* X [n, m] row-major <- L^-1 X, L [n, ldl] lower triangular; m a multiple of FI_KERNEL_PAD. */
+    void (*solve_rows)(const double *L, size_t n, size_t ldl, double *X, size_t m);
+    /* C [n, m] <- C - W'W for W [r, m] row-major, C symmetric in its first n columns; m >= n as above. */
+    void (*schur)(double *C, size_t n, const double *W, size_t r, size_t m);
 } fi_kernels;
+
+enum { FI_KERNEL_PAD = 8 };
 
 /* The fastest set this processor runs. */
 const fi_kernels *fi_kernels_best(void);

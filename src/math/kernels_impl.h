@@ -54,7 +54,7 @@ static inline __attribute__((always_inline)) void tile(const double *X, const do
 static void tile_of(const double *X, const double *Y, size_t ld, size_t n, size_t na, size_t nb, double *out)
 {
 #define CASE(a, b)                                                                                                     \
-    case (a) * 4 + (b): tile(X, Y, ld, n, a, b, out); break
+    case (a)*4 + (b): tile(X, Y, ld, n, a, b, out); break
     switch (na * 4 + nb) {
         CASE(1, 1);
         CASE(1, 2);
@@ -134,4 +134,43 @@ static void combine(const double *X, size_t ld, size_t n, size_t k, const double
     }
 }
 
-const fi_kernels KERNEL_SET = {KERNEL_NAME, gram, dots, combine};
+static inline void store(double *p, vec v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+static void solve_rows(const double *L, size_t n, size_t ldl, double *X, size_t m)
+{
+    for (size_t j = 0; j < m; j += KERNEL_LANES)
+        for (size_t i = 0; i < n; i++) {
+            const double *l = L + i * ldl;
+            vec s = load(X + i * m + j), s2 = {0};
+            size_t k = 0;
+            for (; k + 2 <= i; k += 2) {
+                s -= l[k] * load(X + k * m + j);
+                s2 -= l[k + 1] * load(X + (k + 1) * m + j);
+            }
+            if (k < i) s -= l[k] * load(X + k * m + j);
+            store(X + i * m + j, (s + s2) / l[i]);
+        }
+}
+
+static void schur(double *C, size_t n, const double *W, size_t r, size_t m)
+{
+    for (size_t i = 0; i < n; i += 4)
+        for (size_t j = 0; j < m; j += KERNEL_LANES) {
+            size_t rows = n - i < 4 ? n - i : 4;
+            if (j > i + 3) break; /* the lower triangle is enough */
+            vec s[4] = {{0}, {0}, {0}, {0}};
+            for (size_t k = 0; k < r; k++) {
+                const double *w = W + k * m;
+                vec x = load(w + j);
+                for (size_t a = 0; a < 4; a++) s[a] += w[i + a] * x; /* W is padded: i + 3 < m */
+            }
+            for (size_t a = 0; a < rows; a++) store(C + (i + a) * m + j, load(C + (i + a) * m + j) - s[a]);
+        }
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i + 1; j < n; j++) C[i * m + j] = C[j * m + i];
+}
+
+const fi_kernels KERNEL_SET = {KERNEL_NAME, gram, dots, combine, solve_rows, schur};

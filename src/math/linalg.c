@@ -16,21 +16,22 @@ double fi_dot(const double *a, const double *b, size_t n)
     return (s0 + s1) + (s2 + s3);
 }
 
-size_t fi_cholesky(double *A, size_t n, size_t ld, double floor_ratio)
+size_t fi_cholesky_rows(double *A, size_t from, size_t n, size_t ld, double floor_ratio)
 {
     size_t raised = 0;
-    for (size_t j = 0; j < n; j++) {
+    for (size_t j = from; j < n; j++) {
         double *row = A + j * ld, diagonal = row[j];
-        for (size_t k = 0; k < j; k++) {
-            double *other = A + k * ld;
-            row[k] = (row[k] - fi_dot(row, other, k)) * other[k]; /* the diagonal holds 1 / L_kk until the end */
-        }
+        for (size_t k = 0; k < j; k++) row[k] = (row[k] - fi_dot(row, A + k * ld, k)) / A[k * ld + k];
         double pivot = diagonal - fi_dot(row, row, j), least = floor_ratio * fabs(diagonal);
         if (!(pivot > least)) pivot = least > 0 ? least : 1.0, raised++;
-        row[j] = 1.0 / sqrt(pivot);
+        row[j] = sqrt(pivot);
     }
-    for (size_t j = 0; j < n; j++) A[j * ld + j] = 1.0 / A[j * ld + j];
     return raised;
+}
+
+size_t fi_cholesky(double *A, size_t n, size_t ld, double floor_ratio)
+{
+    return fi_cholesky_rows(A, 0, n, ld, floor_ratio);
 }
 
 void fi_solve_lower(const double *L, size_t n, size_t ld, double *x)
@@ -44,19 +45,6 @@ void fi_solve_lower_transposed(const double *L, size_t n, size_t ld, double *x)
         double value = x[i] /= L[i * ld + i];
         const double *row = L + i * ld;
         for (size_t k = 0; k < i; k++) x[k] -= row[k] * value;
-    }
-}
-
-void fi_solve_lower_many(const double *L, size_t n, size_t ld, double *X, size_t m, size_t ldx)
-{
-    for (size_t i = 0; i < n; i++) {
-        double *row = X + i * ldx, inverse = 1.0 / L[i * ld + i];
-        for (size_t k = 0; k < i; k++) {
-            double f = L[i * ld + k];
-            const double *other = X + k * ldx;
-            for (size_t j = 0; j < m; j++) row[j] -= f * other[j];
-        }
-        for (size_t j = 0; j < m; j++) row[j] *= inverse;
     }
 }
 

@@ -13,11 +13,11 @@
  * on a numerically dependent column). Returns the number of pivots raised.
  */
 size_t fi_cholesky(double *A, size_t n, size_t ld, double floor_ratio);
+/* The same where rows before `from` are factored already: appending rows to a factor costs O(n^2) each. */
+size_t fi_cholesky_rows(double *A, size_t from, size_t n, size_t ld, double floor_ratio);
 /* x <- L^-1 x and x <- L^-T x for the factor left by fi_cholesky. */
 void fi_solve_lower(const double *L, size_t n, size_t ld, double *x);
 void fi_solve_lower_transposed(const double *L, size_t n, size_t ld, double *x);
-/* Columns of X [n, m] (row-major, ldx): X <- L^-1 X. */
-void fi_solve_lower_many(const double *L, size_t n, size_t ld, double *X, size_t m, size_t ldx);
 /* Estimate of the 2-norm condition of A = L L' by a few power and inverse iterations; work [2 * n]. */
 double fi_cholesky_condition(const double *L, size_t n, size_t ld, double *work);
 

@@ -12,7 +12,8 @@ static const size_t NOWHERE = (size_t)-1;
 
 ftl_status prophet_design_init(prophet_design *d, const prophet_problem *p, ftl_error *err)
 {
-    size_t T = p->T, K = p->K, S = p->growth == PROPHET_FLAT ? 0 : p->S, n_trend = p->growth == PROPHET_FLAT ? 1 : 2, n = S + 2;
+    size_t T = p->T, K = p->K, S = p->growth == PROPHET_FLAT ? 0 : p->S, n_trend = p->growth == PROPHET_FLAT ? 1 : 2,
+           n = S + 2;
     *d = (prophet_design){.problem = p,
                           .kernels = fi_kernels_best(),
                           .n_trend = n_trend,
@@ -94,8 +95,7 @@ void prophet_design_evaluate(prophet_design *d, const double *theta)
     prophet_trend(p->growth, d->k, d->m, delta, p->t_change, d->S, p->t, p->cap, T, d->trend);
     double *additive = d->residual;
     for (size_t i = 0; i < T; i++) d->factor[i] = 1.0, additive[i] = 0.0;
-    if (d->owns_X && select_mode(d, beta, true, d->mask))
-        d->kernels->combine(p->X, T, T, K, d->mask, d->factor);
+    if (d->owns_X && select_mode(d, beta, true, d->mask)) d->kernels->combine(p->X, T, T, K, d->mask, d->factor);
     if (select_mode(d, beta, false, d->mask)) d->kernels->combine(p->X, T, T, K, d->mask, additive);
     for (size_t i = 0; i < T; i++) d->residual[i] = p->y[i] - (d->trend[i] * d->factor[i] + additive[i]);
     d->ssr = fi_dot(d->residual, d->residual, T);
@@ -103,7 +103,8 @@ void prophet_design_evaluate(prophet_design *d, const double *theta)
         for (size_t j = 0; j < K; j++) {
             double *to = d->scaled_X + j * T;
             const double *from = p->X + j * T;
-            if (!p->multiplicative[j]) memcpy(to, from, T * sizeof *to);
+            if (!p->multiplicative[j])
+                memcpy(to, from, T * sizeof *to);
             else
                 for (size_t i = 0; i < T; i++) to[i] = d->trend[i] * from[i];
         }

@@ -21,9 +21,9 @@ typedef struct prophet_design {
     double *trend, *factor, *residual; /* [T] g; M = 1 + X_m beta; y - mu */
     double ssr, k, m;
     /* workspace */
-    double *row, *row_t;               /* [T] */
-    double *moments, *mask;            /* [4 * (K + 1)], [K] */
-    double *block, *cross;             /* [2 + S, 2 + S], [2 + S, K + 1] */
+    double *row, *row_t;    /* [T] */
+    double *moments, *mask; /* [4 * (K + 1)], [K] */
+    double *block, *cross;  /* [2 + S, 2 + S], [2 + S, K + 1] */
     void *memory;
 } prophet_design;
 

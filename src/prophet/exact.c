@@ -66,12 +66,14 @@ double prophet_exact_objective(const prophet_exact *s, const double *theta, doub
 }
 
 /* Largest violation of the KKT conditions at theta with data gradient b = J'residual, and the duality gap in nats. */
-double prophet_exact_kkt(const prophet_exact *s, const double *theta, const double *b, double ssr, double v, double *gap)
+double prophet_exact_kkt(const prophet_exact *s, const double *theta, const double *b, double ssr, double v,
+                         double *gap)
 {
     const prophet_lasso *l = &s->lasso;
     double T = (double)s->problem->T, worst = fabs(T - ssr / v + 4.0 * v), shrink = 1.0, duality = 0;
     for (size_t j = l->r; j < l->p; j++)
-        if (fabs(b[j]) * l->tau > v * shrink) shrink = v / (fabs(b[j]) * l->tau) < shrink ? v / (fabs(b[j]) * l->tau) : shrink;
+        if (fabs(b[j]) * l->tau > v * shrink)
+            shrink = v / (fabs(b[j]) * l->tau) < shrink ? v / (fabs(b[j]) * l->tau) : shrink;
     for (size_t i = 0; i < l->r; i++) {
         double smooth = l->D[i] * theta[i] - b[i] / v, off = theta[i] - shrink * b[i] / (v * l->D[i]);
         worst = fmax(worst, fabs(smooth));
@@ -121,12 +123,12 @@ static double fixed_point(prophet_exact *s, double v)
         if (v < PROPHET_VARIANCE_FLOOR) return 0;
         double F = solve_at(s, v), next = prophet_profile_variance(s->problem->T, s->lasso.ssr);
         double change = fabs(next - v) / v, slope = 8.0 * v + T - s->lasso.slope;
-        if (change <= 1e-13) return next > 0 ? next : 0;
-        if (change < 0.1 && slope > 0) {
+        if (change <= 1e-13) return v;
+        if (change < 0.5 && slope > 0) {
             double newton = v - F / slope;
-            if (fabs(newton - v) < 0.3 * v) next = newton;
+            if (fabs(newton - v) < 0.6 * v) next = newton;
         }
-        if (fabs(next - v) <= 2e-15 * v) return v;
+        if (fabs(next - v) <= 1e-11 * v) return v; /* the last digits come from the rows: refine_additive() */
         v = next;
     }
     return v;
@@ -136,10 +138,9 @@ typedef struct mode {
     double v, objective;
 } mode;
 
-/* Keeps the solution at v if it beats the best mode so far. */
+/* Keeps the solution at v, the one just computed, if it beats the best mode so far. */
 static void consider(prophet_exact *s, double v, mode *best)
 {
-    solve_at(s, v);
     double objective = prophet_exact_objective(s, s->lasso.theta, s->lasso.ssr, v);
     s->n_modes++;
     if (objective >= best->objective) return;
@@ -168,6 +169,42 @@ static void scan(prophet_exact *s, double low, double high, mode *best)
     }
 }
 
+/*
+ * A variance above every root, from candidates theta' without changepoints: theta(v) does no worse on the penalised
+ * objective, so SSR(v) <= SSR' + 2 v penalty', and a root obeys 4 v^2 + (T - 2 penalty') v <= SSR'.
+ */
+static double upper_bound(prophet_exact *s)
+{
+    double T = (double)s->problem->T, bound = prophet_profile_variance(s->problem->T, s->lasso.rr), v = bound;
+    for (int i = 0; i < 4; i++) {
+        double penalty, ssr = prophet_lasso_ridge_only(&s->lasso, v, &penalty), left = T - 2.0 * penalty;
+        double candidate = left > 0 ? 2.0 * ssr / (left + sqrt(left * left + 16.0 * ssr)) : bound;
+        bool settled = !(candidate < 0.7 * bound);
+        bound = fmin(bound, candidate);
+        v = fmax(prophet_profile_variance(s->problem->T, ssr), PROPHET_VARIANCE_FLOOR);
+        if (settled) break;
+    }
+    return bound;
+}
+
+/*
+ * True if no root lies below `high` by more than a hundredth: v <- phi(SSR(v)) started below all roots, at the variance
+ * of least squares without a penalty on delta, rises towards the smallest root and never passes it.
+ */
+static bool is_unique(prophet_exact *s, double high)
+{
+    size_t T = s->problem->T;
+    double v = prophet_profile_variance(T, prophet_lasso_unpenalised(&s->lasso, 1e-4 * high));
+    for (int i = 0; i < 6 && v > 0; i++) {
+        if (v > 0.99 * high) return true;
+        solve_at(s, v);
+        double next = prophet_profile_variance(T, s->lasso.ssr);
+        if (!(next > v)) return false;
+        v = next;
+    }
+    return false;
+}
+
 static void additive(prophet_exact *s)
 {
     prophet_lasso *l = &s->lasso;
@@ -175,7 +212,7 @@ static void additive(prophet_exact *s)
     memset(l->theta, 0, l->p * sizeof(double));
     prophet_exact_recenter(s, l->theta);
     prophet_design_gram(&s->design, l->G);
-    double yy = l->rr, high = fixed_point(s, prophet_profile_variance(T, yy)); /* SSR(v) <= y'y: no root lies above */
+    double high = fixed_point(s, upper_bound(s));
     if (!(high > PROPHET_VARIANCE_FLOOR)) {
         s->degenerate = true;
         s->v = PROPHET_VARIANCE_FLOOR;
@@ -185,16 +222,16 @@ static void additive(prophet_exact *s)
     }
     mode best = {high, INFINITY};
     consider(s, high, &best);
-    if (T > 2 * l->p) {
+    if (T <= 2 * l->p) {
+        scan(s, fmax(PROPHET_VARIANCE_FLOOR, 1e-13 * high), high, &best);
+    } else if (!is_unique(s, high)) {
         double low = fixed_point(s, 1e-4 * high);
         if (low > 0 && low < high * (1.0 - 1e-7)) {
             consider(s, low, &best);
             scan(s, low * (1.0 + 1e-6), high, &best);
         }
-    } else
-        scan(s, fmax(PROPHET_VARIANCE_FLOOR, 1e-13 * high), high, &best);
+    }
     s->v = best.v;
-    memcpy(l->theta, s->best, l->p * sizeof(double));
 }
 
 /* Newton on the rows themselves: the Gram matrix may have lost digits, residuals have not. */
@@ -268,7 +305,8 @@ static ftl_status reduce(const prophet_problem *p, reduction *r, ftl_error *err)
             for (size_t a = 0; a < T; a++) /* design column a is row a of R */
                 for (size_t i = a; i < T; i++) r->X[(next + a) * T + i] = r->q[g][i * n + a];
         } else
-            for (size_t a = 0; a < n; a++) memcpy(r->X + (next + a) * T, p->X + r->column[g][a] * T, T * sizeof(double));
+            for (size_t a = 0; a < n; a++)
+                memcpy(r->X + (next + a) * T, p->X + r->column[g][a] * T, T * sizeof(double));
         for (size_t a = 0; a < rank; a++) {
             r->sigmas[next + a] = n > T ? 1.0 : p->sigmas[r->column[g][a]];
             r->multiplicative[next + a] = g == 1;
@@ -335,7 +373,8 @@ ftl_status prophet_solve_exact(const prophet_problem *p, prophet_point *x, proph
         reduction r;
         if ((st = reduce(p, &r, err))) return st;
         double *a = fi_alloc(r.problem.K, sizeof *a), *beta = x->beta;
-        if (!a) st = fi_fail_memory(err);
+        if (!a)
+            st = fi_fail_memory(err);
         else {
             x->beta = a;
             st = solve(&r.problem, x, cert, err);
@@ -357,8 +396,10 @@ ftl_status prophet_solve_exact(const prophet_problem *p, prophet_point *x, proph
     cert->degenerate = found.degenerate;
     cert->exact_log_posterior = cert->log_posterior;
     if (!isfinite(cert->log_posterior) || !isfinite(x->sigma))
-        return fi_fail(err, FTL_ENUMERIC, "prophet: the posterior could not be evaluated (log posterior %g, sigma %g); "
-                       "check for values many orders of magnitude apart", cert->log_posterior, x->sigma);
+        return fi_fail(err, FTL_ENUMERIC,
+                       "prophet: the posterior could not be evaluated (log posterior %g, sigma %g); "
+                       "check for values many orders of magnitude apart",
+                       cert->log_posterior, x->sigma);
     return FTL_OK;
 }
 

@@ -24,7 +24,8 @@ void prophet_exact_release(prophet_exact *s);
 double prophet_profile_variance(size_t T, double ssr);
 /* J = -log posterior. */
 double prophet_exact_objective(const prophet_exact *s, const double *theta, double ssr, double v);
-double prophet_exact_kkt(const prophet_exact *s, const double *theta, const double *b, double ssr, double v, double *gap);
+double prophet_exact_kkt(const prophet_exact *s, const double *theta, const double *b, double ssr, double v,
+                         double *gap);
 /* Evaluates the rows at theta and makes it the centre of the lasso (b, rr, centre; not G). */
 void prophet_exact_recenter(prophet_exact *s, const double *theta);
 

@@ -246,9 +246,12 @@ ftl_status prophet_exact_nonlinear(prophet_exact *s, ftl_error *err)
     if (!start || !index) st = fi_fail_memory(err);
     int n_starts = s->problem->growth == PROPHET_LOGISTIC ? 2 : 3;
     for (int i = 0; !st && i < n_starts; i++) {
-        if (i == 0) start_prophet(s, s->problem, start);
-        else if (i == 1) start_tenths(s, start);
-        else st = start_additive(s, start, err);
+        if (i == 0)
+            start_prophet(s, s->problem, start);
+        else if (i == 1)
+            start_tenths(s, start);
+        else
+            st = start_additive(s, start, err);
         if (st) break;
         start_at(&q, start);
         if (!isfinite(q.objective)) continue;
@@ -264,7 +267,8 @@ ftl_status prophet_exact_nonlinear(prophet_exact *s, ftl_error *err)
         memcpy(s->best, q.theta, p * sizeof(double));
     }
     if (!st && !isfinite(best))
-        st = fi_fail(err, FTL_ENUMERIC, "prophet: no starting point has a finite posterior; check cap, floor and the "
+        st = fi_fail(err, FTL_ENUMERIC,
+                     "prophet: no starting point has a finite posterior; check cap, floor and the "
                      "size of the values");
     fi_free(start), fi_free(index), fi_free(q.memory);
     return st;
