@@ -173,13 +173,14 @@ static ftl_status find_columns(fi_csv *csv, char **names, const ftl_csv_options 
     return FTL_OK;
 }
 
-ftl_status fi_csv_open(fi_csv *csv, fi_input *input, const char *name, const ftl_csv_options *options, ftl_error *err)
+ftl_status fi_csv_open(fi_csv *csv, fi_input *input, const char *name, const ftl_csv_options *options, size_t look,
+                       ftl_error *err)
 {
     static const ftl_csv_options defaults = {0};
     const ftl_csv_options *o = options ? options : &defaults;
     char **names = NULL;
     *csv = (fi_csv){0};
-    ftl_status st = fi_rows_init(&csv->rows, input, name, MAX_COLUMNS, err);
+    ftl_status st = fi_rows_init(&csv->rows, input, name, MAX_COLUMNS, look, err);
     if (st) return st;
     st = check_encoding(&csv->rows, err);
     if (!st) st = read_names(csv, &names, err);
@@ -281,7 +282,10 @@ static ftl_status parse_time(fi_csv *csv, const fi_field *field, ftl_time *time,
         return FTL_OK; /* among indices, eight digits are one more */
     if (memchr(field->text, '\0', field->n)) return bad_field(csv, csv->time_name, field, "", err);
     ftl_status st = ftl_time_parse(field->text, field->n, time, &kind, err);
-    if (st) return fi_fail_prefix(err, "%s:%zu: column '%.60s'", csv->rows.name, csv->rows.line, csv->time_name);
+    if (st) {
+        fi_fail_prefix(err, "%s:%zu: column '%.60s'", csv->rows.name, csv->rows.line, csv->time_name);
+        return st;
+    }
     if (csv->kind_known && kind != csv->kind) {
         char text[EXCERPT_MAX + 4];
         return fi_fail(err, FTL_EDATA,
@@ -347,7 +351,8 @@ static ftl_status spell_out_runs(builder *b, ftl_error *err)
     return FTL_OK;
 }
 
-static ftl_status begin_series(builder *b, const fi_field *id, fi_csv_id_fn on_id, void *user, ftl_error *err)
+/* The first row of a series. */
+static ftl_status begin_series(builder *b, const fi_field *id, ftl_error *err)
 {
     const fi_csv *csv = b->csv;
     if (id->n == 0 && csv->id_at != FI_NO_ID)
@@ -355,9 +360,8 @@ static ftl_status begin_series(builder *b, const fi_field *id, fi_csv_id_fn on_i
                        csv->rows.line, csv->id_name);
     if (!is_text(id->text, id->n))
         return bad_field(csv, csv->id_name, id, "is not UTF-8 text; convert the file to UTF-8", err);
-    ftl_status st = on_id ? on_id(user, id->text, id->n, err) : FTL_OK;
-    if (!st && fi_ids_add(&b->panel->ids, id->text, id->n)) st = fi_fail_memory(err);
-    return st;
+    if (fi_ids_add(&b->panel->ids, id->text, id->n)) return fi_fail_memory(err);
+    return FTL_OK;
 }
 
 /* A row of another series than the row before. */
@@ -365,12 +369,12 @@ static ftl_status begin_run(builder *b, const fi_field *id, fi_csv_id_fn on_id, 
 {
     const fi_ids *ids = &b->panel->ids;
     size_t found = fi_ids_find(ids, id->text, id->n);
-    ftl_status st = FTL_OK;
+    ftl_status st = on_id ? on_id(user, id->text, id->n, err) : FTL_OK;
+    if (st) fi_fail_prefix(err, "%s:%zu", b->csv->rows.name, b->csv->rows.line);
+    if (st) return st;
     if (found == FI_NO_ID) {
-        st = begin_series(b, id, on_id, user, err);
+        st = begin_series(b, id, err);
         found = ids->n - 1;
-    } else if (on_id) {
-        st = on_id(user, id->text, id->n, err);
     } else if (!b->series_of) {
         st = spell_out_runs(b, err);
     }
@@ -575,15 +579,21 @@ done:
     return st;
 }
 
+ftl_status fi_csv_read_all(fi_csv *csv, ftl_panel **out, ftl_error *err)
+{
+    ftl_status st = fi_csv_read(csv, 0, NULL, NULL, out, err);
+    if (!st && !*out) st = fi_fail(err, FTL_EDATA, "%s: has a header but no rows", csv->rows.name);
+    return st;
+}
+
 static ftl_status read_whole(fi_input *input, const char *name, const ftl_csv_options *options, ftl_panel **out,
                              ftl_error *err)
 {
     fi_csv csv;
     *out = NULL;
-    ftl_status st = fi_csv_open(&csv, input, name, options, err);
+    ftl_status st = fi_csv_open(&csv, input, name, options, FI_ROWS_CAPACITY, err);
     if (st) return st;
-    st = fi_csv_read(&csv, 0, NULL, NULL, out, err);
-    if (!st && !*out) st = fi_fail(err, FTL_EDATA, "%s: has a header but no rows", csv.rows.name);
+    st = fi_csv_read_all(&csv, out, err);
     fi_csv_close(&csv);
     return st;
 }

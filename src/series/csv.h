@@ -26,18 +26,23 @@ typedef struct fi_csv {
     ftl_time_kind kind;
 } fi_csv;
 
-/* Takes over `input`, also on failure. `options` may be NULL and is not needed afterwards. */
-ftl_status fi_csv_open(fi_csv *csv, fi_input *input, const char *name, const ftl_csv_options *options, ftl_error *err);
+/*
+ * Takes over `input`, also on failure, and reads the header. `options` may be NULL and is not needed afterwards. The
+ * first read takes in up to `look` bytes; csv->rows.at_end then says whether that was all.
+ */
+ftl_status fi_csv_open(fi_csv *csv, fi_input *input, const char *name, const ftl_csv_options *options, size_t look,
+                       ftl_error *err);
 void fi_csv_close(fi_csv *csv);
 
-/* Called with each id that begins; may refuse it. */
+/* Called with the id of each row that has another than the row before; may refuse it. */
 typedef ftl_status (*fi_csv_id_fn)(void *user, const char *id, size_t n, ftl_error *err);
 
 /*
  * Reads rows into a new panel: all of them, or (max_rows > 0) until at least max_rows are there and a series ends.
- * *out is NULL at the end of the input. With on_id, which is called when a series begins, the rows of a series must
- * stand together.
+ * *out is NULL at the end of the input. on_id may be NULL.
  */
 ftl_status fi_csv_read(fi_csv *csv, size_t max_rows, fi_csv_id_fn on_id, void *user, ftl_panel **out, ftl_error *err);
+/* All rows; none is FTL_EDATA. */
+ftl_status fi_csv_read_all(fi_csv *csv, ftl_panel **out, ftl_error *err);
 
 #endif

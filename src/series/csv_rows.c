@@ -5,18 +5,19 @@
 
 #include <string.h>
 
-enum { FIRST_CAPACITY = 1 << 18, MAX_ROW = 1 << 26 };
+enum { MAX_ROW = 1 << 26 };
 
 typedef enum split { SPLIT_ROW, SPLIT_BLANK, SPLIT_END, SPLIT_MORE, SPLIT_BAD } split;
 
-ftl_status fi_rows_init(fi_rows *rows, fi_input *input, const char *name, size_t max_fields, ftl_error *err)
+ftl_status fi_rows_init(fi_rows *rows, fi_input *input, const char *name, size_t max_fields, size_t capacity,
+                        ftl_error *err)
 {
     *rows = (fi_rows){.input = input, .line = 1, .line_after = 1, .max_fields = max_fields};
     rows->name = fi_strdup(name);
     rows->fields = fi_alloc(max_fields, sizeof *rows->fields);
-    rows->buffer = fi_alloc(FIRST_CAPACITY + 1, 1);
+    rows->buffer = fi_alloc(capacity + 1, 1);
     if (rows->name && rows->fields && rows->buffer) {
-        rows->capacity = FIRST_CAPACITY;
+        rows->capacity = capacity;
         rows->buffer[0] = '\n';
         return FTL_OK;
     }
@@ -33,32 +34,41 @@ void fi_rows_release(fi_rows *rows)
     *rows = (fi_rows){0};
 }
 
-/* Reads on behind the unread bytes, which move to the front; a row longer than the buffer doubles it. */
-static ftl_status refill(fi_rows *rows, ftl_error *err)
+/* Reads until the buffer is full or the input ends. */
+static ftl_status fill(fi_rows *rows, ftl_error *err)
 {
-    size_t kept = rows->end - rows->begin, got = 0;
-    if (kept == rows->capacity) {
-        if (rows->capacity >= MAX_ROW)
-            return fi_fail(err, FTL_EDATA, "%s:%zu: this row is longer than %d MiB; is a quote left open?", rows->name,
-                           rows->line, MAX_ROW >> 20);
-        char *grown = fi_realloc(rows->buffer, 2 * rows->capacity + 1, 1);
-        if (!grown) return fi_fail_memory(err);
-        rows->buffer = grown;
-        rows->capacity *= 2;
-    }
-    memmove(rows->buffer, rows->buffer + rows->begin, kept);
-    rows->begin = 0;
-    rows->end = kept;
-    ftl_status st = fi_input_read(rows->input, rows->buffer + kept, rows->capacity - kept, &got, err);
+    size_t got;
+    ftl_status st = fi_input_read(rows->input, rows->buffer + rows->end, rows->capacity - rows->end, &got, err);
     rows->end += got;
     rows->at_end = rows->end < rows->capacity;
     rows->buffer[rows->end] = '\n';
     return st;
 }
 
+/* Moves the unread bytes to the front and reads on behind them; a row longer than the buffer doubles it. */
+static ftl_status refill(fi_rows *rows, ftl_error *err)
+{
+    size_t kept = rows->end - rows->begin, capacity = rows->capacity;
+    if (kept >= MAX_ROW)
+        return fi_fail(err, FTL_EDATA, "%s:%zu: this row is longer than %d MiB; is a quote left open?", rows->name,
+                       rows->line, MAX_ROW >> 20);
+    if (kept) memmove(rows->buffer, rows->buffer + rows->begin, kept);
+    rows->begin = 0;
+    rows->end = kept;
+    if (kept == capacity) capacity *= 2;
+    if (kept < FI_ROWS_CAPACITY / 2) capacity = FI_ROWS_CAPACITY; /* a long row, or the long first read, is over */
+    if (capacity != rows->capacity) {
+        char *buffer = fi_realloc(rows->buffer, capacity + 1, 1);
+        if (!buffer) return fi_fail_memory(err);
+        rows->buffer = buffer;
+        rows->capacity = capacity;
+    }
+    return fill(rows, err);
+}
+
 ftl_status fi_rows_look(fi_rows *rows, const char **bytes, size_t *n, ftl_error *err)
 {
-    ftl_status st = rows->end == 0 ? refill(rows, err) : FTL_OK;
+    ftl_status st = fill(rows, err);
     *bytes = rows->buffer + rows->begin;
     *n = rows->end - rows->begin;
     return st;

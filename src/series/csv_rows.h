@@ -23,8 +23,12 @@ typedef struct fi_rows {
     size_t max_fields;
 } fi_rows;
 
-/* Takes over `input`, also on failure. */
-ftl_status fi_rows_init(fi_rows *rows, fi_input *input, const char *name, size_t max_fields, ftl_error *err);
+/* What is read at a time; a longer row enlarges the buffer. */
+#define FI_ROWS_CAPACITY ((size_t)1 << 18)
+
+/* Takes over `input`, also on failure. The first read takes in up to `capacity` bytes. */
+ftl_status fi_rows_init(fi_rows *rows, fi_input *input, const char *name, size_t max_fields, size_t capacity,
+                        ftl_error *err);
 /* Makes rows->fields the next row that is not blank, until fi_rows_take(). *have is false at the end of the input. */
 ftl_status fi_rows_peek(fi_rows *rows, bool *have, ftl_error *err);
 void fi_rows_take(fi_rows *rows);

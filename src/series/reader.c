@@ -1,0 +1,195 @@
+/* Reading in batches: the rows and columns of csv.c, a panel at a time. */
+#include "series/reader.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "series/csv.h"
+#include "series/table.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+struct ftl_panel_reader {
+    fi_csv csv;
+    bool whole, begun; /* the input is small: it is read whole, so that its rows may stand in any order */
+    ftl_panel *panel;  /* where whole: what has been read, handed out from series `next` on */
+    size_t next;
+    uint64_t *seen; /* [n_slots] hashes of the ids that have begun, 0 where free */
+    size_t n_slots, n_seen;
+    uint64_t key;
+    _Atomic double progress; /* is looked at from other threads */
+};
+
+/* ---- ids that have begun ---- */
+
+/* Puts a hash into the table; false if it is there already. (2^64 hashes of a million ids collide once in 10^7
+ * files; the key is drawn at random.) */
+static bool put_hash(uint64_t *slots, size_t n_slots, uint64_t hash)
+{
+    size_t slot = (size_t)hash & (n_slots - 1);
+    for (; slots[slot]; slot = (slot + 1) & (n_slots - 1))
+        if (slots[slot] == hash) return false;
+    slots[slot] = hash;
+    return true;
+}
+
+static ftl_status grow_seen(ftl_panel_reader *r, ftl_error *err)
+{
+    size_t n_slots = r->n_slots ? 2 * r->n_slots : 1024;
+    uint64_t *slots = fi_calloc(n_slots, sizeof *slots);
+    if (!slots) return fi_fail_memory(err);
+    for (size_t i = 0; i < r->n_slots; i++)
+        if (r->seen[i]) put_hash(slots, n_slots, r->seen[i]);
+    fi_free(r->seen);
+    r->seen = slots;
+    r->n_slots = n_slots;
+    return FTL_OK;
+}
+
+static ftl_status begin_id(void *user, const char *id, size_t n, ftl_error *err)
+{
+    ftl_panel_reader *r = user;
+    if (4 * (r->n_seen + 1) > 3 * r->n_slots) {
+        ftl_status st = grow_seen(r, err);
+        if (st) return st;
+    }
+    uint64_t hash = fi_hash(id, n, r->key);
+    if (!put_hash(r->seen, r->n_slots, hash ? hash : 1))
+        return fi_fail(err, FTL_EDATA,
+                       "more rows of series '%.*s', which had ended; the file is too large to be read whole, so sort "
+                       "it by id",
+                       (int)(n < 60 ? n : 60), id);
+    r->n_seen++;
+    return FTL_OK;
+}
+
+/* ---- parts of a panel ---- */
+
+static ftl_status copy_table(fi_table *to, const fi_table *from, size_t first, size_t n, ftl_error *err)
+{
+    *to = (fi_table){.kind = from->kind, .n_rows = n};
+    to->ds = fi_alloc(n, sizeof *to->ds);
+    to->y = fi_alloc(n, sizeof *to->y);
+    to->names = fi_calloc(from->n_columns, sizeof *to->names);
+    to->columns = fi_calloc(from->n_columns, sizeof *to->columns);
+    if (!to->ds || !to->y || !to->names || !to->columns) return fi_fail_memory(err);
+    to->n_columns = from->n_columns;
+    memcpy(to->ds, from->ds + first, n * sizeof *to->ds);
+    memcpy(to->y, from->y + first, n * sizeof *to->y);
+    for (size_t c = 0; c < to->n_columns; c++) {
+        to->names[c] = fi_strdup(from->names[c]);
+        to->columns[c] = fi_alloc(n, sizeof **to->columns);
+        if (!to->names[c] || !to->columns[c]) return fi_fail_memory(err);
+        memcpy(to->columns[c], from->columns[c] + first, n * sizeof **to->columns);
+    }
+    return FTL_OK;
+}
+
+/* A panel of its own with the series [first, last) of another. */
+static ftl_status copy_series(const ftl_panel *from, size_t first, size_t last, ftl_panel **out, ftl_error *err)
+{
+    const ftl_series *begin = &from->series[first], *end = &from->series[last - 1];
+    *out = NULL;
+    ftl_panel *panel = fi_calloc(1, sizeof *panel);
+    if (!panel) return fi_fail_memory(err);
+    panel->n_series = last - first;
+    panel->has_ids = from->has_ids;
+    panel->ignored = fi_strdup(ftl_panel_ignored(from));
+    panel->series = fi_calloc(panel->n_series, sizeof *panel->series);
+    ftl_status st = panel->ignored && panel->series ? FTL_OK : fi_fail_memory(err);
+    if (!st) st = copy_table(&panel->table, &from->table, begin->first, end->first + end->n_obs - begin->first, err);
+    for (size_t i = 0; i < panel->n_series && !st; i++) {
+        const ftl_series *s = begin + i;
+        if (fi_ids_add(&panel->ids, s->id, strlen(s->id))) st = fi_fail_memory(err);
+        if (!st)
+            panel->series[i] = (ftl_series){panel->ids.text[i], &panel->table, s->first - begin->first, s->n_obs, NULL};
+    }
+    if (st)
+        ftl_panel_free(panel);
+    else
+        *out = panel;
+    return st;
+}
+
+/* ---- the reader ---- */
+
+ftl_status fi_panel_reader_open(fi_input *input, const char *name, const ftl_csv_options *options, size_t whole_size,
+                                ftl_panel_reader **out, ftl_error *err)
+{
+    *out = NULL;
+    ftl_panel_reader *r = fi_calloc(1, sizeof *r);
+    if (!r) {
+        fi_input_close(input);
+        return fi_fail_memory(err);
+    }
+    ftl_status st = fi_csv_open(&r->csv, input, name, options, whole_size + 1, err);
+    if (st) {
+        fi_free(r);
+        return st;
+    }
+    r->whole = r->csv.rows.at_end;
+    r->key = fi_hash_key();
+    *out = r;
+    return FTL_OK;
+}
+
+ftl_status ftl_panel_reader_open(const char *path, const ftl_csv_options *options, ftl_panel_reader **out,
+                                 ftl_error *err)
+{
+    fi_input *input;
+    *out = NULL;
+    ftl_status st = fi_input_open(path, &input, err);
+    return st ? st
+              : fi_panel_reader_open(input, strcmp(path, "-") ? path : "standard input", options, (size_t)64 << 20, out,
+                                     err);
+}
+
+/* Hands out series of r->panel, all at once or a copy of some, and lets it go with the last of them. */
+static ftl_status next_part(ftl_panel_reader *r, size_t max_rows, ftl_panel **out, ftl_error *err)
+{
+    const ftl_panel *panel = r->panel;
+    size_t last = r->next, rows = 0, n = panel->n_series;
+    for (; last < n && (last == r->next || rows + panel->series[last].n_obs <= max_rows); last++)
+        rows += panel->series[last].n_obs;
+    bool all = r->next == 0 && last == n;
+    ftl_status st = all ? FTL_OK : copy_series(panel, r->next, last, out, err);
+    if (st) return st;
+    if (all)
+        *out = r->panel;
+    else if (last == n)
+        ftl_panel_free(r->panel);
+    if (last == n) r->panel = NULL;
+    r->next = last;
+    atomic_store(&r->progress, (double)last / (double)n);
+    return FTL_OK;
+}
+
+ftl_status ftl_panel_reader_next(ftl_panel_reader *r, size_t max_rows, ftl_panel **out, ftl_error *err)
+{
+    ftl_status st = FTL_OK;
+    *out = NULL;
+    if (max_rows == 0) max_rows = 1;
+    if (r->whole) {
+        if (!r->begun) st = fi_csv_read_all(&r->csv, &r->panel, err);
+        if (!st && !r->begun) fi_csv_close(&r->csv);
+        r->begun = r->begun || !st;
+        return !st && r->panel ? next_part(r, max_rows, out, err) : st;
+    }
+    st = fi_csv_read(&r->csv, max_rows, begin_id, r, out, err);
+    atomic_store(&r->progress, fi_input_progress(r->csv.rows.input));
+    return st;
+}
+
+double ftl_panel_reader_progress(const ftl_panel_reader *r)
+{
+    return atomic_load(&r->progress);
+}
+
+void ftl_panel_reader_close(ftl_panel_reader *r)
+{
+    if (!r) return;
+    fi_csv_close(&r->csv);
+    ftl_panel_free(r->panel);
+    fi_free(r->seen);
+    fi_free(r);
+}
