@@ -11,25 +11,11 @@
  * wherever Prophet's is defined; where a segment's rate is exactly 0 its recursion divides by it and yields NaN, and
  * the form used here its finite limit.
  */
+#include "math/vector.h"
 #include "prophet/prophet.h"
 
 #include <math.h>
 #include <string.h>
-
-/* sum x y in four interleaved sums: a fixed order that vector units can follow. */
-static double dot(const double *x, const double *y, size_t n)
-{
-    double a = 0, b = 0, c = 0, d = 0;
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-        a += x[i] * y[i];
-        b += x[i + 1] * y[i + 1];
-        c += x[i + 2] * y[i + 2];
-        d += x[i + 3] * y[i + 3];
-    }
-    for (; i < n; i++) a += x[i] * y[i];
-    return (a + b) + (c + d);
-}
 
 /* out = rate(t) * t + offset(t), piecewise linear and continuous, in one pass over ascending times. */
 static void hinges(double k, double offset, const double *delta, const double *t_change, size_t S, const double *t,
@@ -94,7 +80,7 @@ static void likelihood_gradient(const prophet_problem *p, const prophet_point *x
                                 const double *w_trend, const double *h, double *grad)
 {
     double *delta = grad + 2, *beta = grad + 3 + p->S, k = 0, offset = 0;
-    for (size_t j = 0; j < p->K; j++) beta[j] = dot(p->X + j * p->T, p->multiplicative[j] ? w_trend : w, p->T);
+    for (size_t j = 0; j < p->K; j++) beta[j] = fi_dot(p->X + j * p->T, p->multiplicative[j] ? w_trend : w, p->T);
     if (p->growth == PROPHET_FLAT) {
         for (size_t i = 0; i < p->T; i++) offset += h[i];
         memset(delta, 0, p->S * sizeof *delta);
@@ -106,25 +92,9 @@ static void likelihood_gradient(const prophet_problem *p, const prophet_point *x
     grad[1] = logistic ? -x->k * offset : offset;
 }
 
-double prophet_log_posterior(const prophet_problem *p, const prophet_point *x, double *grad, double *workspace)
+double prophet_log_posterior_of_ssr(const prophet_problem *p, const prophet_point *x, double ssr, double *grad)
 {
-    double *trend = workspace, *factor = trend + p->T, *w = factor + p->T; /* each [T] */
-    prophet_trend(p->growth, x->k, x->m, x->delta, p->t_change, p->S, p->t, p->cap, p->T, trend);
-    for (size_t i = 0; i < p->T; i++) {
-        factor[i] = 1;
-        w[i] = p->y[i];
-    }
-    for (size_t j = 0; j < p->K; j++) {
-        const double *column = p->X + j * p->T;
-        double b = x->beta[j];
-        if (p->multiplicative[j])
-            for (size_t i = 0; i < p->T; i++) factor[i] += b * column[i];
-        else
-            for (size_t i = 0; i < p->T; i++) w[i] -= b * column[i];
-    }
-    for (size_t i = 0; i < p->T; i++) w[i] -= trend[i] * factor[i];
-
-    double sigma2 = x->sigma * x->sigma, ssr = dot(w, w, p->T), count = (double)p->T;
+    double sigma2 = x->sigma * x->sigma, count = (double)p->T;
     double lp = -count * log(x->sigma) - ssr / (2 * sigma2) - (x->k * x->k + x->m * x->m) / 50 - 2 * sigma2;
     for (size_t j = 0; j < p->S; j++) lp -= fabs(x->delta[j]) / p->tau;
     for (size_t j = 0; j < p->K; j++) {
@@ -132,21 +102,44 @@ double prophet_log_posterior(const prophet_problem *p, const prophet_point *x, d
         lp -= z * z / 2;
     }
     if (!grad) return lp;
-
-    double *h = factor, *w_trend = trend; /* each takes its place row by row */
-    for (size_t i = 0; i < p->T; i++) {
-        w[i] /= sigma2;
-        h[i] = w[i] * factor[i];
-        if (p->growth == PROPHET_LOGISTIC) h[i] *= trend[i] * (1 - trend[i] / p->cap[i]);
-        w_trend[i] = w[i] * trend[i];
-    }
-    likelihood_gradient(p, x, w, w_trend, h, grad);
     grad[0] -= x->k / 25;
     grad[1] -= x->m / 25;
     for (size_t j = 0; j < p->S; j++) grad[2 + j] -= sign(x->delta[j]) / p->tau;
     grad[2 + p->S] = -count + ssr / sigma2 - 4 * sigma2;
     for (size_t j = 0; j < p->K; j++) grad[3 + p->S + j] -= x->beta[j] / (p->sigmas[j] * p->sigmas[j]);
     return lp;
+}
+
+double prophet_log_posterior(const prophet_problem *p, const prophet_point *x, double *grad, double *workspace)
+{
+    double *trend = workspace, *factor = trend + p->T, *e = factor + p->T; /* each [T] */
+    prophet_trend(p->growth, x->k, x->m, x->delta, p->t_change, p->S, p->t, p->cap, p->T, trend);
+    for (size_t i = 0; i < p->T; i++) {
+        factor[i] = 1;
+        e[i] = p->y[i];
+    }
+    for (size_t j = 0; j < p->K; j++) {
+        const double *column = p->X + j * p->T;
+        double b = x->beta[j];
+        if (p->multiplicative[j])
+            for (size_t i = 0; i < p->T; i++) factor[i] += b * column[i];
+        else
+            for (size_t i = 0; i < p->T; i++) e[i] -= b * column[i];
+    }
+    for (size_t i = 0; i < p->T; i++) e[i] -= trend[i] * factor[i];
+    double ssr = fi_dot(e, e, p->T);
+    if (grad) {
+        double *w = e, *h = factor, *w_trend = trend,
+               sigma2 = x->sigma * x->sigma; /* each takes its place row by row */
+        for (size_t i = 0; i < p->T; i++) {
+            w[i] = e[i] / sigma2;
+            h[i] = w[i] * factor[i];
+            if (p->growth == PROPHET_LOGISTIC) h[i] *= trend[i] * (1 - trend[i] / p->cap[i]);
+            w_trend[i] = w[i] * trend[i];
+        }
+        likelihood_gradient(p, x, w, w_trend, h, grad);
+    }
+    return prophet_log_posterior_of_ssr(p, x, ssr, grad);
 }
 
 /* y pulled into the open interval (0, cap), so that its logit exists. */

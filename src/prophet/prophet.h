@@ -117,6 +117,9 @@ typedef struct prophet_certificate {
 /* objective.c. lp = log posterior up to constants (spec section 3). grad may be NULL; else
    [k, m, delta (S), u = ln sigma, beta (K)], the gradient of lp, sign(0) = 0, no Jacobian. workspace: [3 * T]. */
 double prophet_log_posterior(const prophet_problem *p, const prophet_point *x, double *grad, double *workspace);
+/* The same where the residuals' sum of squares is known; on entry grad (may be NULL) holds the likelihood's gradient by
+   all but u. */
+double prophet_log_posterior_of_ssr(const prophet_problem *p, const prophet_point *x, double ssr, double *grad);
 /* trend[T] at times t (with caps for logistic growth); the one place that knows the three growths. */
 void prophet_trend(prophet_growth growth, double k, double m, const double *delta, const double *t_change, size_t S,
                    const double *t, const double *cap, size_t n, double *trend);
@@ -132,6 +135,8 @@ ftl_status prophet_certify(const prophet_problem *p, const prophet_point *x, pro
    T < 100 else L-BFGS; an L-BFGS that fails falls back to Newton and says so in cert->stop. */
 ftl_status prophet_solve_stan(const prophet_problem *p, prophet_algorithm algorithm, int64_t max_iterations, bool warm,
                               prophet_point *x, prophet_certificate *cert, ftl_error *err);
+/* x rounded to so many significant decimal digits (1 to 17), as CmdStan rounds what it writes. */
+double prophet_round_significant(double x, int digits);
 
 /* ---- the fitted model --------------------------------------------------------------------------------------------- */
 
