@@ -53,8 +53,8 @@ clang: ## build with clang 14, warnings being errors
 bench: all ## measure speed and memory, write docs/benchmarks.md (PROPHET_PYTHON=python with prophet: also the peer)
 	@bench/run
 
-docs: all ## make README's examples and pictures anew, and see that README shows what the program prints
-	@docs/make_examples.sh
+docs: all ## run the commands of README.md anew: their output, their pictures
+	@tools/readme.py --update build/foretell
 
 format: ## lay out the C code
 	@packaging/deps.sh check
