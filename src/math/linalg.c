@@ -18,15 +18,18 @@ double fi_dot(const double *a, const double *b, size_t n)
 
 size_t fi_cholesky_rows(double *A, size_t from, size_t n, size_t ld, double floor_ratio)
 {
-    size_t raised = 0;
+    size_t dropped = 0;
     for (size_t j = from; j < n; j++) {
         double *row = A + j * ld, diagonal = row[j];
         for (size_t k = 0; k < j; k++) row[k] = (row[k] - fi_dot(row, A + k * ld, k)) / A[k * ld + k];
         double pivot = diagonal - fi_dot(row, row, j), least = floor_ratio * fabs(diagonal);
-        if (!(pivot > least)) pivot = least > 0 ? least : 1.0, raised++;
+        if (!(pivot > least)) { /* dependent to rounding: an infinite pivot leaves this coordinate at 0 */
+            pivot = 1e100 * fmax(fabs(diagonal), 1.0);
+            dropped++;
+        }
         row[j] = sqrt(pivot);
     }
-    return raised;
+    return dropped;
 }
 
 size_t fi_cholesky(double *A, size_t n, size_t ld, double floor_ratio)

@@ -9,8 +9,8 @@
 
 /*
  * Cholesky factor of a symmetric positive matrix: on return the lower triangle of A [n, ld] holds L with A = L L'.
- * A pivot that rounding has made smaller than `floor_ratio` times its diagonal entry is raised to that (a tiny ridge
- * on a numerically dependent column). Returns the number of pivots raised.
+ * A pivot below `floor_ratio` times its diagonal entry (a column that depends on earlier ones to rounding) is made
+ * infinite, which holds its coordinate at 0 in solves. Returns the number of such pivots.
  */
 size_t fi_cholesky(double *A, size_t n, size_t ld, double floor_ratio);
 /* The same where rows before `from` are factored already: appending rows to a factor costs O(n^2) each. */

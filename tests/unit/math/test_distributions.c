@@ -19,7 +19,8 @@ TEST(normal_quantile_inverts_the_distribution_function)
 static void check_moments(const double *x, size_t n, double mean, double variance, double fourth, double below_one)
 {
     double m = 0, v = 0, below = 0, size = (double)n;
-    for (size_t i = 0; i < n; i++) m += x[i] / size, v += (x[i] - mean) * (x[i] - mean) / size, below += (x[i] < 1) / size;
+    for (size_t i = 0; i < n; i++)
+        m += x[i] / size, v += (x[i] - mean) * (x[i] - mean) / size, below += (x[i] < 1) / size;
     CHECK_NEAR(m, mean, 4.5 * sqrt(variance / size));
     CHECK_NEAR(v, variance, 4.5 * sqrt((fourth - variance * variance) / size));
     CHECK_NEAR(below, below_one, 4.5 * sqrt(below_one * (1 - below_one) / size));
