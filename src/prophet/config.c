@@ -463,8 +463,7 @@ const fi_option prophet_options[] = {
     FI_OPTION_REAL(C, holidays_prior_scale, "10", 1e-100, 1e100, "Strength of holidays and regressors."),
     FI_OPTION_REAL(C, changepoint_prior_scale, "0.05", 1e-100, 1e100, "Flexibility of the trend; smaller is stiffer."),
     FI_OPTION_REAL(C, interval_width, "0.8", 0, 1, "Width of the interval noted in saved models."),
-    FI_OPTION_COUNT(C, uncertainty_samples, "1000", 0, 10000000,
-                    "Draws of sampled intervals; 0 switches intervals off."),
+    FI_OPTION_COUNT(C, uncertainty_samples, "1000", 0, 10000000, "Draws of sampled intervals; 0: none."),
     FI_OPTION_CHOICE(C, scaling, "absmax", "absmax|minmax", "How y is scaled before the fit."),
     FI_OPTION_CHOICE(C, holidays_mode, "auto", "auto|additive|multiplicative",
                      "Whether holidays add or multiply; auto: as seasonality_mode."),
@@ -486,7 +485,6 @@ const fi_option prophet_options[] = {
     FI_OPTION_COUNT(C, sig_figs, "0", 0, 18, "Round parameters to so many digits, as CmdStan's files do; 0: do not."),
 };
 #undef C
-const size_t prophet_n_options = sizeof prophet_options / sizeof *prophet_options;
 
 /* The automatic seasonalities stay NULL, which means "auto". */
 void prophet_config_defaults(prophet_config *config)
@@ -693,7 +691,7 @@ static char **text_field(prophet_config *config, size_t option)
 void prophet_config_release_all(prophet_config *config)
 {
     prophet_config_release(config);
-    for (size_t i = 0; i < prophet_n_options; i++)
+    for (size_t i = 0; i < PROPHET_N_OPTIONS; i++)
         if (prophet_options[i].info.type == FTL_OPTION_TEXT) {
             fi_free(*text_field(config, i));
             *text_field(config, i) = NULL;
@@ -720,9 +718,9 @@ ftl_status prophet_config_copy(const prophet_config *from, prophet_config *to, f
     to->n_seasonalities = to->n_regressors = to->n_holidays = 0;
     to->cap_seasonalities = to->cap_regressors = to->cap_holidays = 0;
     bool good = true;
-    for (size_t i = 0; i < prophet_n_options; i++)
+    for (size_t i = 0; i < PROPHET_N_OPTIONS; i++)
         if (prophet_options[i].info.type == FTL_OPTION_TEXT) *text_field(to, i) = NULL;
-    for (size_t i = 0; i < prophet_n_options; i++) {
+    for (size_t i = 0; i < PROPHET_N_OPTIONS; i++) {
         if (prophet_options[i].info.type != FTL_OPTION_TEXT) continue;
         const char *text = *(char *const *)((const char *)from + prophet_options[i].offset);
         if (text && good) good = (*text_field(to, i) = fi_strdup(text)) != NULL;

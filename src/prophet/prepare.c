@@ -71,6 +71,7 @@ void prophet_model_release(prophet_model *model)
     fi_free(model->beta);
     fi_free(model->trend_history);
     fi_free(model->loaded_version);
+    fi_free(model->bends);
     free_texts(model->warnings, model->n_warnings);
     *model = (prophet_model){0};
 }

@@ -206,6 +206,8 @@ typedef struct prophet_model {
     prophet_certificate certificate;
     double init_k, init_m;     /* Prophet's starting values, as stored in its JSON; NaN if unknown */
     char *loaded_version;      /* __prophet_version of a file, NULL for our own fits */
+    size_t n_bends;
+    ftl_time *bends;           /* changepoints with |mean delta| >= 0.01, in the units of the series' times */
     size_t n_warnings;
     char **warnings;
 } prophet_model;
@@ -214,8 +216,8 @@ void prophet_model_release(prophet_model *model);
 void prophet_frame_release(prophet_frame *frame);
 
 /* config.c */
-extern const fi_option prophet_options[];
-extern const size_t prophet_n_options;
+enum { PROPHET_N_OPTIONS = 27 };
+extern const fi_option prophet_options[PROPHET_N_OPTIONS];
 ftl_status prophet_config_check(const void *config, ftl_error *err);
 void prophet_config_release(void *config);           /* the items; the driver frees TEXT fields */
 /* What the option table says, for those that have no driver: NULL texts, no items. */
@@ -277,6 +279,10 @@ ftl_status prophet_predict(const void *model, const ftl_predict_args *args, ftl_
 ftl_status prophet_save(const void *model, json_t **out, ftl_error *err);
 ftl_status prophet_load(const json_t *object, void **out, ftl_error *err);
 ftl_status prophet_explain(const void *model, json_t **out, ftl_error *err);
+/* Means over the draws (the draw itself for MAP): a new array [3 + S + K] of k, m, sigma_obs, delta, beta (fi_free). */
+double *prophet_mean_parameters(const prophet_model *model);
+/* Fills model->bends; to be called when the parameters are known. */
+ftl_status prophet_find_bends(prophet_model *model, ftl_error *err);
 
 extern const ftl_forecaster prophet_forecaster;
 

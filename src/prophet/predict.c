@@ -1,0 +1,413 @@
+/* Trend, components, point, quantiles and sample paths for the rows of the history and of the future. */
+#include "prophet/prophet.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A set of parameters; the arrays are borrowed. */
+typedef struct parameters {
+    double k, m;
+    const double *delta, *beta;
+} parameters;
+
+double *prophet_mean_parameters(const prophet_model *model)
+{
+    size_t S = model->n_changepoints, K = model->n_columns, D = model->n_draws;
+    double *mean = fi_calloc(3 + S + K, sizeof *mean);
+    if (!mean) return NULL;
+    for (size_t d = 0; d < D; d++) {
+        mean[0] += model->k[d];
+        mean[1] += model->m[d];
+        mean[2] += model->sigma_obs[d];
+        for (size_t j = 0; j < S; j++) mean[3 + j] += model->delta[d * S + j];
+        for (size_t j = 0; j < K; j++) mean[3 + S + j] += model->beta[d * K + j];
+    }
+    for (size_t i = 0; i < 3 + S + K; i++) mean[i] /= (double)D;
+    return mean;
+}
+
+/* Everything about one run of rows, the history or the future. */
+typedef struct part {
+    const prophet_model *model;
+    const ftl_predict_args *args;
+    const prophet_frame *frame;
+    ftl_forecast *fc;
+    size_t first; /* row of the forecast where it begins */
+    uint64_t seed;
+    size_t n_drawn;                            /* samples to draw; 0: none */
+    bool sampled;                              /* quantiles come from them */
+    double *X;                                 /* [K, n] */
+    double *trend, *additive, *multiplicative; /* [n] scaled, at mean parameters */
+} part;
+
+static void axpy(double a, const double *restrict x, size_t n, double *restrict y)
+{
+    for (size_t i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+static void trend_and_terms(const part *p, const parameters *at, double *trend, double *additive,
+                            double *multiplicative)
+{
+    const prophet_model *m = p->model;
+    size_t n = p->frame->n;
+    prophet_trend((prophet_growth)m->config.growth, at->k, at->m, at->delta, m->changepoints_t, m->n_changepoints,
+                  p->frame->t, p->frame->cap_scaled, n, trend);
+    memset(additive, 0, n * sizeof *additive);
+    memset(multiplicative, 0, n * sizeof *multiplicative);
+    for (size_t j = 0; j < m->n_columns; j++)
+        if (at->beta[j] != 0)
+            axpy(at->beta[j], p->X + j * n, n, m->columns[j].multiplicative ? multiplicative : additive);
+}
+
+static prophet_rows rows_of(const part *p, const double *trend, const double *additive, const double *multiplicative)
+{
+    return (prophet_rows){p->frame->n, p->frame->t, trend, p->frame->cap_scaled, additive, multiplicative};
+}
+
+/* ---- quantiles of numbers --------------------------------------------------------------------------------------------- */
+
+/* Rearranges v so that v[k] is what sorting would put there, smaller ones before, larger ones after (quickselect). */
+static void select_rank(double *v, size_t low, size_t high, size_t k)
+{
+    while (low < high) {
+        double pivot = v[low + (high - low) / 2];
+        size_t i = low, j = high;
+        for (;;) {
+            while (v[i] < pivot) i++;
+            while (v[j] > pivot) j--;
+            if (i >= j) break;
+            double swap = v[i];
+            v[i++] = v[j];
+            v[j--] = swap;
+        }
+        /* v[low..j'] <= pivot <= v[j'+1..high] with j' = j where the two met */
+        if (k <= j)
+            high = j;
+        else
+            low = j + 1;
+    }
+}
+
+/* Quantiles by linear interpolation between order statistics, as numpy.percentile; v [n] is rearranged. */
+static void sample_quantiles(double *v, size_t n, const double *levels, size_t n_levels, double *q)
+{
+    size_t done = 0; /* ranks below are in place */
+    for (size_t l = 0; l < n_levels; l++) {
+        double at = levels[l] * (double)(n - 1);
+        size_t rank = (size_t)at, next = rank + 1 < n ? rank + 1 : rank;
+        select_rank(v, done, n - 1, rank);
+        select_rank(v, rank, n - 1, next);
+        done = rank;
+        q[l] = v[rank] + (at - (double)rank) * (v[next] - v[rank]);
+    }
+}
+
+/* ---- closed-form quantiles ---------------------------------------------------------------------------------------------- */
+
+static fi_component *trend_component(const part *p)
+{
+    return p->args->components ? &p->fc->components[0] : NULL;
+}
+
+static ftl_status exact_quantiles(const part *p, ftl_error *err)
+{
+    const prophet_model *m = p->model;
+    size_t n = p->frame->n, L = p->fc->n_levels;
+    double *y_q = p->fc->q + p->first * L, *trend_q = trend_component(p) ? trend_component(p)->q + p->first * L : NULL;
+    const prophet_rows rows = rows_of(p, p->trend, p->additive, p->multiplicative);
+    ftl_status st = prophet_exact_quantiles(m, &rows, p->fc->levels, L, y_q, trend_q, err);
+    for (size_t i = 0; !st && i < n; i++) {
+        double floor = p->frame->floor[i];
+        for (size_t l = 0; l < L; l++) {
+            y_q[i * L + l] = y_q[i * L + l] * m->y_scale + floor * (1 + p->multiplicative[i]);
+            if (trend_q) trend_q[i * L + l] = trend_q[i * L + l] * m->y_scale + floor;
+        }
+    }
+    return st;
+}
+
+/* ---- samples --------------------------------------------------------------------------------------------------------------- */
+
+/* Which draw of the parameters sample s follows: all in turn, or evenly spaced ones where there are more draws. */
+static size_t draw_of(size_t s, size_t n_samples, size_t n_draws)
+{
+    return n_samples >= n_draws ? s % n_draws : (size_t)((double)s * (double)n_draws / (double)n_samples);
+}
+
+/* A model of one draw. */
+static prophet_model view_of(const prophet_model *m, size_t draw)
+{
+    prophet_model view = *m;
+    view.n_draws = 1;
+    view.k += draw;
+    view.m += draw;
+    view.sigma_obs += draw;
+    view.delta += draw * m->n_changepoints;
+    view.beta += draw * m->n_columns;
+    return view;
+}
+
+typedef struct sample_space {
+    double *y, *trend;           /* [n, n_drawn], in the units of y */
+    double *draw_y, *draw_trend; /* [n, at most n_drawn] of one draw, scaled */
+    double *terms;               /* [3, n] of one draw */
+    double *row;                 /* [n_drawn] */
+} sample_space;
+
+/* All samples that follow one draw. */
+static ftl_status sample_draw(const part *p, size_t draw, sample_space *w, ftl_error *err)
+{
+    size_t n = p->frame->n, N = p->n_drawn, D = p->model->n_draws, count = 0;
+    for (size_t s = 0; s < N; s++) count += draw_of(s, N, D) == draw ? 1 : 0;
+    if (!count) return FTL_OK;
+    const prophet_model view = view_of(p->model, draw);
+    const parameters at = {*view.k, *view.m, view.delta, view.beta};
+    double *trend = w->terms, *additive = trend + n, *multiplicative = additive + n;
+    trend_and_terms(p, &at, trend, additive, multiplicative);
+    const prophet_rows rows = rows_of(p, trend, additive, multiplicative);
+    uint64_t seed = p->seed + UINT64_C(0x9E3779B97F4A7C15) * draw;
+    ftl_status st = prophet_sample(&view, &rows, count, seed, w->draw_y, w->trend ? w->draw_trend : NULL, err);
+    double scale = view.y_scale;
+    for (size_t s = 0, c = 0; !st && s < N; s++) {
+        if (draw_of(s, N, D) != draw) continue;
+        for (size_t i = 0; i < n; i++) {
+            double floor = p->frame->floor[i];
+            w->y[i * N + s] = w->draw_y[i * count + c] * scale + floor * (1 + multiplicative[i]);
+            if (w->trend) w->trend[i * N + s] = w->draw_trend[i * count + c] * scale + floor;
+        }
+        c++;
+    }
+    return st;
+}
+
+static void quantiles_of_samples(const part *p, const double *samples, double *row, double *q)
+{
+    size_t N = p->n_drawn, L = p->fc->n_levels;
+    for (size_t i = 0; i < p->frame->n; i++) {
+        memcpy(row, samples + i * N, N * sizeof *row);
+        sample_quantiles(row, N, p->fc->levels, L, q + (p->first + i) * L);
+    }
+}
+
+static ftl_status draw_samples(const part *p, ftl_error *err)
+{
+    size_t n = p->frame->n, N = p->n_drawn, cells = N > (size_t)-1 / (8 * n) ? (size_t)-1 / 8 : n * N;
+    fi_component *trend = p->sampled ? trend_component(p) : NULL;
+    sample_space w = {.y = fi_alloc(cells, sizeof(double)),
+                      .trend = trend ? fi_alloc(cells, sizeof(double)) : NULL,
+                      .draw_y = fi_alloc(cells, sizeof(double)),
+                      .draw_trend = trend ? fi_alloc(cells, sizeof(double)) : NULL,
+                      .terms = fi_alloc(3 * n, sizeof(double)),
+                      .row = fi_alloc(N, sizeof(double))};
+    bool good = w.y && w.draw_y && w.terms && w.row && (!trend || (w.trend && w.draw_trend));
+    ftl_status st = good ? FTL_OK : fi_fail_memory(err);
+    for (size_t d = 0; !st && d < p->model->n_draws; d++) st = sample_draw(p, d, &w, err);
+    if (!st && p->sampled) quantiles_of_samples(p, w.y, w.row, p->fc->q);
+    if (!st && trend) quantiles_of_samples(p, w.trend, w.row, trend->q);
+    size_t kept = p->fc->n_samples;
+    for (size_t i = 0; !st && kept && i < n; i++)
+        memcpy(p->fc->samples + (p->first + i) * kept, w.y + i * N, kept * sizeof *w.y);
+    fi_free(w.y);
+    fi_free(w.trend);
+    fi_free(w.draw_y);
+    fi_free(w.draw_trend);
+    fi_free(w.terms);
+    fi_free(w.row);
+    return st;
+}
+
+/* ---- components ------------------------------------------------------------------------------------------------------------ */
+
+static double unit_of(const prophet_model *m, const prophet_component *c)
+{
+    return c->multiplicative ? 1 : m->y_scale;
+}
+
+static void component_values(const part *p, const double *beta)
+{
+    const prophet_model *m = p->model;
+    size_t n = p->frame->n;
+    for (size_t c = 0; c < m->n_components; c++) {
+        const prophet_component *component = &m->components[c];
+        double *value = p->fc->components[1 + c].value + p->first;
+        if (!strcmp(component->name, "additive_terms")) {
+            memcpy(value, p->additive, n * sizeof *value);
+        } else if (!strcmp(component->name, "multiplicative_terms")) {
+            memcpy(value, p->multiplicative, n * sizeof *value);
+        } else {
+            memset(value, 0, n * sizeof *value);
+            for (size_t j = 0; j < m->n_columns; j++)
+                if (component->uses[j] && beta[j] != 0) axpy(beta[j], p->X + j * n, n, value);
+        }
+        double unit = unit_of(m, component);
+        if (unit != 1)
+            for (size_t i = 0; i < n; i++) value[i] *= unit;
+    }
+}
+
+/* Quantiles of the components over the draws of an MCMC model. */
+static ftl_status component_quantiles(const part *p, ftl_error *err)
+{
+    const prophet_model *m = p->model;
+    size_t n = p->frame->n, K = m->n_columns, D = m->n_draws, L = p->fc->n_levels;
+    double *draws = fi_alloc(D, sizeof *draws);
+    if (!draws) return fi_fail_memory(err);
+    for (size_t c = 0; c < m->n_components; c++) {
+        const prophet_component *component = &m->components[c];
+        double *q = p->fc->components[1 + c].q + p->first * L, unit = unit_of(m, component);
+        for (size_t i = 0; i < n; i++) {
+            memset(draws, 0, D * sizeof *draws);
+            for (size_t j = 0; j < K; j++) {
+                double x = component->uses[j] ? p->X[j * n + i] * unit : 0;
+                for (size_t d = 0; x != 0 && d < D; d++) draws[d] += x * m->beta[d * K + j];
+            }
+            sample_quantiles(draws, D, p->fc->levels, L, q + i * L);
+        }
+    }
+    fi_free(draws);
+    return FTL_OK;
+}
+
+/* ---- the parts ----------------------------------------------------------------------------------------------------------------- */
+
+static void fill_rows(const part *p)
+{
+    const prophet_model *m = p->model;
+    const prophet_frame *f = p->frame;
+    ftl_forecast *fc = p->fc;
+    ftl_time unit = m->kind == FTL_TIME_INDEX ? FTL_DAY : 1;
+    for (size_t i = 0; i < f->n; i++) {
+        size_t row = p->first + i;
+        double trend = p->trend[i] * m->y_scale + f->floor[i];
+        fc->ds[row] = f->ds[i] / unit;
+        fc->point[row] = trend * (1 + p->multiplicative[i]) + p->additive[i] * m->y_scale;
+        if (p->args->components) fc->components[0].value[row] = trend;
+        if (fc->cap) fc->cap[row] = f->cap[i];
+        if (fc->floor) fc->floor[row] = f->floor[i];
+    }
+}
+
+static ftl_status predict_part(part *p, const double *mean, ftl_error *err)
+{
+    const prophet_model *m = p->model;
+    size_t n = p->frame->n, K = m->n_columns;
+    if (n == 0) return FTL_OK;
+    const parameters at = {mean[0], mean[1], mean + 3, mean + 3 + m->n_changepoints};
+    ftl_status st = FTL_OK;
+    p->X = K > (size_t)-1 / n - 3 ? NULL : fi_alloc((K + 3) * n, sizeof *p->X);
+    if (!p->X) return fi_fail_memory(err);
+    p->trend = p->X + K * n;
+    p->additive = p->trend + n;
+    p->multiplicative = p->additive + n;
+    st = prophet_features(m, p->frame, p->X, err);
+    if (!st) {
+        trend_and_terms(p, &at, p->trend, p->additive, p->multiplicative);
+        fill_rows(p);
+        if (p->args->components) component_values(p, at.beta);
+    }
+    if (!st && p->fc->n_levels && !p->sampled) st = exact_quantiles(p, err);
+    if (!st && p->n_drawn) st = draw_samples(p, err);
+    if (!st && p->args->components && p->fc->n_levels && m->n_draws > 1) st = component_quantiles(p, err);
+    fi_free(p->X);
+    return st;
+}
+
+/*
+ * The rows of the history. Where only times matter these are all its times, also those without y (as in Prophet's
+ * make_future_dataframe); else the rows of the fit, the only ones whose columns are kept. *out is to be released only
+ * if it is *own.
+ */
+static ftl_status history_rows(const prophet_model *m, prophet_frame *own, const prophet_frame **out, ftl_error *err)
+{
+    *out = &m->history;
+    if (m->history.n_extra || m->config.growth == PROPHET_LOGISTIC || !m->n_history_dates) return FTL_OK;
+    size_t n = own->n = m->n_history_dates;
+    own->ds = fi_alloc(n, sizeof *own->ds);
+    own->t = fi_alloc(n, sizeof *own->t);
+    own->floor = fi_alloc(n, sizeof *own->floor);
+    if (!own->ds || !own->t || !own->floor) return fi_fail_memory(err);
+    memcpy(own->ds, m->history_dates, n * sizeof *own->ds);
+    for (size_t i = 0; i < n; i++) {
+        own->t[i] = (double)(own->ds[i] - m->start) / m->t_scale;
+        own->floor[i] = m->config.scaling == PROPHET_ABSMAX ? 0 : m->y_min;
+    }
+    *out = own;
+    return FTL_OK;
+}
+
+static ftl_status name_components(const prophet_model *m, ftl_forecast *fc, ftl_error *err)
+{
+    ftl_status st = fi_forecast_add_components(fc, 1 + m->n_components, err);
+    for (size_t c = 0; !st && c < fc->n_components; c++) {
+        fi_component *component = &fc->components[c];
+        component->name = fi_strdup(c ? m->components[c - 1].name : "trend");
+        component->multiplicative = c && m->components[c - 1].multiplicative;
+        bool uncertain = fc->n_levels && (c == 0 || m->n_draws > 1); /* under MAP only the trend is */
+        if (uncertain) component->q = fi_alloc(fc->n_rows * fc->n_levels, sizeof *component->q);
+        if (!component->name || (uncertain && !component->q)) st = fi_fail_memory(err);
+    }
+    return st;
+}
+
+/* The forecast with room for all that is asked for. */
+static ftl_status make_forecast(const prophet_model *m, const ftl_predict_args *args, const prophet_frame *history,
+                                const prophet_frame *future, ftl_forecast **out, ftl_error *err)
+{
+    size_t past = history ? history->n : 0, n = past + future->n;
+    size_t n_levels = m->config.intervals == PROPHET_INTERVALS_NONE ? 0 : args->n_levels;
+    ftl_status st = fi_forecast_new("", "prophet", m->kind, n, args->levels, n_levels, out, err);
+    if (st) return st;
+    ftl_forecast *fc = *out;
+    fc->n_history = past;
+    if (args->components) st = name_components(m, fc, err);
+    if (future->cap && (!history || history->cap)) fc->cap = fi_alloc(n, sizeof *fc->cap);
+    if (m->logistic_floor) fc->floor = fi_alloc(n, sizeof *fc->floor);
+    fc->n_samples = args->n_samples;
+    if (args->n_samples && args->n_samples <= (size_t)-1 / n)
+        fc->samples = fi_alloc(n * args->n_samples, sizeof(double));
+    if ((future->cap && (!history || history->cap) && !fc->cap) || (m->logistic_floor && !fc->floor) ||
+        (args->n_samples && !fc->samples))
+        st = st ? st : fi_fail_memory(err);
+    return st;
+}
+
+ftl_status prophet_predict(const void *model, const ftl_predict_args *args, ftl_forecast **out, ftl_error *err)
+{
+    const prophet_model *m = model;
+    prophet_frame future = {0}, own = {0};
+    const prophet_frame *history = NULL;
+    ftl_forecast *fc = NULL;
+    *out = NULL;
+    double *mean = prophet_mean_parameters(m);
+    ftl_status st = mean ? prophet_prepare_future(m, args->future, &future, err) : fi_fail_memory(err);
+    if (!st && args->history) st = history_rows(m, &own, &history, err);
+    if (!st) st = make_forecast(m, args, history, &future, &fc, err);
+    if (st) goto done;
+    part p = {.model = m, .args = args, .fc = fc, .frame = &future, .first = fc->n_history, .seed = args->seed};
+    p.sampled =
+        fc->n_levels && (args->sampled_quantiles || m->config.intervals == PROPHET_INTERVALS_SAMPLED || m->n_draws > 1);
+    p.n_drawn = args->n_samples;
+    if (p.sampled && !p.n_drawn)
+        p.n_drawn = m->config.uncertainty_samples > 0 ? (size_t)m->config.uncertainty_samples : 1000;
+    if (p.n_drawn && m->n_draws > p.n_drawn && !args->n_samples) p.n_drawn = m->n_draws; /* every draw counts */
+    st = predict_part(&p, mean, err);
+    if (!st && history) { /* noise of its own, not that of the future again */
+        p.frame = history;
+        p.first = 0;
+        p.seed = ~args->seed;
+        st = predict_part(&p, mean, err);
+    }
+    if (!st) {
+        *out = fc;
+        fc = NULL;
+    }
+done:
+    ftl_forecast_free(fc);
+    prophet_frame_release(&future);
+    prophet_frame_release(&own);
+    fi_free(mean);
+    return st;
+}
