@@ -160,9 +160,9 @@ static ftl_status add_seasonality(prophet_config *config, const char *name, doub
     if (!st) st = check_prior_scale("seasonality", name, prior_scale, err);
     if (!st && condition) st = prophet_check_name(config, condition, true, true, true, err);
     if (st) return st;
-    if (!(period > 0) || !isfinite(period))
-        return fi_fail(err, FTL_EINVAL, "seasonality '%s': its period is %g days, but must be greater than 0", name,
-                       period);
+    if (!(period * (double)FTL_DAY >= 1) || !isfinite(period))
+        return fi_fail(err, FTL_EINVAL, "seasonality '%s': its period is %g days, but must be a microsecond at least",
+                       name, period);
     if (order < 1 || order > PROPHET_MAX_ORDER)
         return fi_fail(err, FTL_EINVAL, "seasonality '%s': its Fourier order is %zu, but must lie between 1 and %d",
                        name, order, PROPHET_MAX_ORDER);
@@ -612,7 +612,7 @@ ftl_status prophet_config_check(const void *from, ftl_error *err)
 static ftl_status prophet_of(ftl_config *config, prophet_config **out, ftl_error *err)
 {
     *out = config->values;
-    if (config->forecaster == &prophet_forecaster) return FTL_OK;
+    if (config->forecaster->options == prophet_options) return FTL_OK;
     return fi_fail(err, FTL_EINVAL, "the configuration is of the forecaster '%s', but must be of 'prophet'",
                    config->forecaster->name);
 }
