@@ -1,1 +1,0 @@
-#include "prophet/prophet.h"
