@@ -117,8 +117,10 @@ ftl_status prophet_exact_quantiles(const prophet_model *model, const prophet_row
                                    size_t n_levels, double *y_q, double *trend_q, ftl_error *err)
 {
     if (model->n_draws != 1)
-        return fi_fail(err, FTL_EINVAL, "exact intervals need a single set of parameters, but the model holds %zu "
-                       "posterior draws; use intervals=sampled", model->n_draws);
+        return fi_fail(err, FTL_EINVAL,
+                       "exact intervals need a single set of parameters, but the model holds %zu "
+                       "posterior draws; use intervals=sampled",
+                       model->n_draws);
     level_map map;
     ftl_status st = level_map_init(&map, levels, n_levels, err);
     if (st) goto done;

@@ -87,9 +87,12 @@ static void sample_draw(const prophet_model *model, const prophet_rows *rows, co
             fi_rng rng;
             fi_rng_init(&rng, seed, TREND_STREAM, s0 + b * stride);
             memcpy(path, d->trend, law->first * sizeof *path);
-            if (model->config.growth == PROPHET_FLAT) memset(path + law->first, 0, law->n * sizeof *path);
-            else if (model->config.vectorized) step_shifts(&rng, law, path + law->first);
-            else poisson_shifts(&rng, d, rows->t + law->first, law->n, path + law->first);
+            if (model->config.growth == PROPHET_FLAT)
+                memset(path + law->first, 0, law->n * sizeof *path);
+            else if (model->config.vectorized)
+                step_shifts(&rng, law, path + law->first);
+            else
+                poisson_shifts(&rng, d, rows->t + law->first, law->n, path + law->first);
             linear_path(d, law->first, law->n, path + law->first);
         }
         for (size_t r = 0; trend && r < n; r++)
@@ -156,8 +159,10 @@ static void select_rank(double *x, size_t low, size_t high, size_t k)
             x[i++] = x[j], x[j--] = swap;
         }
         /* x[low..j] <= pivot <= x[j+1..high] */
-        if (k <= j) high = j;
-        else low = j + 1;
+        if (k <= j)
+            high = j;
+        else
+            low = j + 1;
     }
 }
 

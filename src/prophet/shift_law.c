@@ -21,7 +21,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { TAYLOR = 8 }; /* coefficients of the polynomial */
+enum { TAYLOR = 8 }; /* coefficients of the polynomial (taylor_solve() knows it is 8) */
 
 typedef struct tail {
     double alpha, x, centre; /* quantile of the last row; centre of the polynomial, NaN: none */
@@ -94,15 +94,17 @@ static ftl_status contour_new(contour *c, double p, size_t last, double smallest
                               ftl_error *err)
 {
     *c = (contour){.p = p, .ratio = NAN};
-    /* Widest strip of analyticity around w real: (0, pi/2) between the poles at 0 and 1/a_j; (0, pi/4) where the normal
-       factor must decay along it. The middle of it; the rule's error is exp(-2 pi (strip / 2) / spacing), about 1e-13. */
-    bool normal = smallest_ratio > 0.0;
+    /* The middle of the strip where the integrand is analytic and bounded: beta in (0, pi/2) between the poles at 0 and
+       1/a_j; in (0, pi/4) if the normal factor must decay there, or phi does as a normal law's (many shifts). The
+       rule's error is exp(-2 pi (strip / 2) / spacing), about 1e-13. */
+    bool normal = smallest_ratio > 0.0 || p * (double)last > 4.0;
     c->beta = normal ? M_PI / 8.0 : M_PI / 4.0;
     c->spacing = normal ? 0.08 : 0.16;
     c->capacity = contour_nodes(c, contour_b(c, last, largest_ratio), smallest_ratio);
     c->block = fi_alloc(c->capacity, 12 * sizeof(double));
     if (!c->block) return fi_fail_memory(err);
-    double **parts[12] = {&c->sr, &c->si, &c->qr, &c->qi, &c->cr, &c->ci, &c->fr, &c->fi, &c->er, &c->ei, &c->gr, &c->gi};
+    double **parts[12] = {&c->sr, &c->si, &c->qr, &c->qi, &c->cr, &c->ci,
+                          &c->fr, &c->fi, &c->er, &c->ei, &c->gr, &c->gi};
     for (size_t i = 0; i < 12; i++) *parts[i] = c->block + i * c->capacity;
     return FTL_OK;
 }
@@ -216,9 +218,10 @@ static bool taylor_solve(const double coef[TAYLOR], double centre, double alpha,
         if (!(slope < 0.0) || !(fabs(move) < scale)) return false;
         u += move;
         if (fabs(move) > 1e-9 * scale) continue;
-        double last = coef[TAYLOR - 1];
-        for (int m = 0; m < TAYLOR - 1; m++) last *= u;
-        if (!(fabs(last) <= 1e-8 * scale * fabs(coef[1])) || centre + u < 0.0) return false;
+        double u2 = u * u, u6 = u2 * u2 * u2, unit = scale * fabs(coef[1]);
+        /* The last two terms, since a single coefficient may happen to be near 0. */
+        bool small = fabs(coef[TAYLOR - 1] * u6 * u) <= 1e-8 * unit && fabs(coef[TAYLOR - 2] * u6) <= 1e-7 * unit;
+        if (!small || centre + u < 0.0) return false;
         *x = centre + u;
         return true;
     }
@@ -244,12 +247,17 @@ static void tail_solve(const contour *c, tail *v, double sd)
             v->x = root;
             return;
         }
-        if (coef[0] > v->alpha) low = x;
-        else high = x;
+        if (coef[0] > v->alpha)
+            low = x;
+        else
+            high = x;
         double next = coef[0] > 0.0 && coef[1] < 0.0 ? x + log(coef[0] / v->alpha) * coef[0] / -coef[1] : NAN;
-        if (next > low && next < high && next < 20.0 * x) x = next;
-        else if (isinf(high)) x *= 4.0;
-        else x = low > 0.0 && high > 4.0 * low ? sqrt(low * high) : 0.5 * (low + high);
+        if (next > low && next < high && next < 20.0 * x)
+            x = next;
+        else if (isinf(high))
+            x *= 4.0;
+        else
+            x = low > 0.0 && high > 4.0 * low ? sqrt(low * high) : 0.5 * (low + high);
     }
     v->x = x;
 }
