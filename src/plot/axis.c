@@ -84,15 +84,16 @@ static char *put_decimal(char *out, int64_t value, int decimals)
 }
 
 /*
- * Labels of one axis share a power of ten: none while the largest stays in 0.0001 .. 999999, else a multiple of three.
- * Percent is the power -2 with another name.
+ * Labels of one axis share a power of ten: none while the largest stays in 0.0001 .. 9999999 or where they would still
+ * need many digits, else a multiple of three. Percent is the power -2 with another name.
  */
-static int shared_power(double largest, bool percent, bool *show_percent)
+static int shared_power(double largest, int exponent, bool percent, bool *show_percent)
 {
     *show_percent = percent && largest < 1e5 && largest >= 1e-7;
     if (*show_percent) return -2;
-    if (largest == 0 || (largest >= 1e-4 && largest < 1e6)) return 0;
-    return 3 * (int)floor(log10(largest) / 3 + 1e-9);
+    if (largest == 0 || (largest >= 1e-4 && largest < 1e7)) return 0;
+    int power = 3 * (int)floor(log10(largest) / 3 + 1e-9);
+    return largest > 1 && largest < 1e15 && power - exponent > 3 ? 0 : power;
 }
 
 static void label_step(const steps *s, int64_t k, int power, bool percent, char *out)
@@ -111,7 +112,7 @@ static void fill_numbers(const steps *s, double lo, double hi, bool percent, fi_
 {
     double largest = fmax(fabs(step_times(s, s->first)), fabs(step_times(s, s->last)));
     bool show_percent;
-    int power = shared_power(largest, percent, &show_percent);
+    int power = shared_power(largest, s->exponent, percent, &show_percent);
     out->n = 0;
     for (int64_t k = s->first; k <= s->last && out->n < FI_TICKS_MAX; k++) {
         fi_tick *t = &out->tick[out->n++];
@@ -129,21 +130,25 @@ void fi_ticks_number(double lo, double hi, size_t max_ticks, bool percent, fi_ti
 
 /* ---- room ---- */
 
-/* Whether no two labels touch, contexts included. */
-static bool fits(const fi_ticks *ticks, const fi_tick_room *room)
+/* Whether no two labels touch. The first context gives way to the second where there is no room for both. */
+static bool fits(fi_ticks *ticks, const fi_tick_room *room)
 {
     double before_at = 0, before_label = 0, context_end = -INFINITY;
+    fi_tick *before = NULL; /* the last one with a context */
     for (size_t i = 0; i < ticks->n; i++) {
-        const fi_tick *t = &ticks->tick[i];
+        fi_tick *t = &ticks->tick[i];
         double at = t->at * room->length, label = room->measure(room->user, t->label) / 2;
         if (i && (at - before_at < room->spacing || at - before_at < label + before_label + room->gap)) return false;
-        if (t->context[0]) {
-            double context = room->measure(room->user, t->context) / 2;
-            if (at - context < context_end + room->gap) return false;
-            context_end = at + context;
-        }
         before_at = at;
         before_label = label;
+        if (!t->context[0]) continue;
+        double context = room->measure(room->user, t->context) / 2;
+        if (at - context < context_end + room->gap) {
+            if (before != ticks->tick) return false;
+            before->context[0] = '\0';
+        }
+        context_end = at + context;
+        before = t;
     }
     return true;
 }
@@ -154,11 +159,12 @@ static double share(ftl_time t, ftl_time lo, ftl_time hi)
 }
 
 /* Whole numbers of `unit` above `origin`. */
-static void count_ticks(ftl_time lo, ftl_time hi, ftl_time origin, double unit, const fi_tick_room *room, fi_ticks *out)
+static void count_ticks(ftl_time lo, ftl_time hi, ftl_time origin, double unit, int least_exponent,
+                        const fi_tick_room *room, fi_ticks *out)
 {
     double from = (double)(lo - origin) / unit, to = (double)(hi - origin) / unit;
     for (size_t max_ticks = 12; max_ticks >= 2; max_ticks--) {
-        steps s = choose_steps(from, to, max_ticks, 0);
+        steps s = choose_steps(from, to, max_ticks, least_exponent);
         fill_numbers(&s, from, to, false, out);
         if (fits(out, room)) return;
     }
@@ -326,8 +332,8 @@ static void calendar_ticks(const cal_style *styles, size_t n_styles, bool dates,
 void fi_ticks_time(fi_x_kind kind, ftl_time lo, ftl_time hi, const fi_tick_room *room, fi_ticks *out)
 {
     switch (kind) {
-    case FI_X_INDEX: count_ticks(lo, hi, 0, 1, room, out); return;
-    case FI_X_DAYS: count_ticks(lo, hi, lo, (double)FTL_DAY, room, out); return;
+    case FI_X_INDEX: count_ticks(lo, hi, 0, 1, 0, room, out); return;
+    case FI_X_DAYS: count_ticks(lo, hi, lo, (double)FTL_DAY, -9, room, out); return;
     case FI_X_WEEKDAY: calendar_ticks(weekday_styles, COUNT_OF(weekday_styles), false, lo, hi, room, out); return;
     case FI_X_YEARDAY: calendar_ticks(yearday_styles, COUNT_OF(yearday_styles), false, lo, hi, room, out); return;
     case FI_X_HOUR: calendar_ticks(hour_styles, COUNT_OF(hour_styles), false, lo, hi, room, out); return;

@@ -38,7 +38,7 @@ typedef struct fi_tick_room {
 /* Ticks at multiples of 1, 2 or 5 times a power of ten, at most max_ticks (>= 2) of them; lo < hi, both finite. */
 void fi_ticks_number(double lo, double hi, size_t max_ticks, bool percent, fi_ticks *out);
 
-/* The finest ticks whose labels keep clear of one another; lo < hi within +-2^62. May be none where nothing fits. */
+/* The finest ticks whose labels keep clear of one another; lo < hi within +-2^61. May be none where nothing fits. */
 void fi_ticks_time(fi_x_kind kind, ftl_time lo, ftl_time hi, const fi_tick_room *room, fi_ticks *out);
 
 #endif

@@ -11,8 +11,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Times beyond +-2^62 are drawn at the edge, so that differences never overflow. */
-static const ftl_time far_time = INT64_C(1) << 62;
+/* Times beyond are drawn at the edge, so that differences never overflow. */
+static const ftl_time far_time = INT64_C(1) << 61;
 static const double column = 0.5; /* points: a pixel at the default scale */
 
 typedef struct frame {
