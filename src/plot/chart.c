@@ -369,7 +369,7 @@ static void draw_band(fi_canvas *canvas, const frame *f, const fi_layer *layer)
 
 /* ---- dots ---- */
 
-enum { FEW_DOTS = 3000, DOTS_A_STROKE = 1000 };
+enum { FEW_DOTS = 3000, MANY_DOTS = 50000, DOTS_A_STROKE = 1000 };
 
 static void start_dots(fi_canvas *canvas, double size)
 {
@@ -408,19 +408,20 @@ static size_t stroke_column(cairo_t *cr, const unsigned char *cells, size_t n, d
 
 static ftl_status draw_many_dots(fi_canvas *canvas, const frame *f, const fi_layer *layer, double size, ftl_error *err)
 {
-    size_t n_columns = (size_t)(f->box.w / column) + 2, n_rows = (size_t)(f->box.h / column) + 2;
+    double across = layer->n > MANY_DOTS ? 2 * column : column; /* dots are wider than either */
+    size_t n_columns = (size_t)(f->box.w / across) + 2, n_rows = (size_t)(f->box.h / column) + 2;
     size_t covered = (size_t)fmax(1, size / 2 / column), waiting = 0;
     unsigned char *cells = fi_calloc(n_columns, n_rows); /* [n_columns, n_rows] */
     if (!cells) return fi_fail_memory(err);
     for (size_t i = 0; i < layer->n; i++) {
         double y = layer->y[i * layer->stride];
         if (!isfinite(y)) continue;
-        size_t c = (size_t)((map_x(f, layer->x[i]) - f->box.x) / column + 0.5);
+        size_t c = (size_t)((map_x(f, layer->x[i]) - f->box.x) / across + 0.5);
         size_t r = (size_t)((map_y(f, y) - f->box.y) / column + 0.5);
         if (c < n_columns && r < n_rows) cells[c * n_rows + r] = 1;
     }
     for (size_t c = 0; c < n_columns; c++) {
-        waiting += stroke_column(canvas->cr, cells + c * n_rows, n_rows, fi_round_point(f->box.x + (double)c * column),
+        waiting += stroke_column(canvas->cr, cells + c * n_rows, n_rows, fi_round_point(f->box.x + (double)c * across),
                                  f->box.y, covered);
         if (waiting < DOTS_A_STROKE) continue;
         cairo_stroke(canvas->cr);

@@ -27,11 +27,11 @@ TEST(png_has_the_size_and_the_colours_asked_for)
     CHECK(count_pixels(png, 0xFFFFFF) > 400000); /* the ground */
     cairo_surface_destroy(png);
 
-    ftl_plot_style style = {.width = 300, .height = 200, .scale = 1, .dark = true};
+    ftl_plot_style style = {.width = 300, .height = 200, .scale = 3, .dark = true};
     draw(&item, 1, &style, FTL_PLOT_PNG, scratch("dark.png"));
-    png = decode_png(scratch("dark.png"), 300, 200);
-    CHECK(count_pixels(png, 0x14171C) > 20000);
-    CHECK(count_pixels(png, 0x56B4E9) > 20);
+    png = decode_png(scratch("dark.png"), 900, 600);
+    CHECK(count_pixels(png, 0x14171C) > 200000);
+    CHECK(count_pixels(png, 0x56B4E9) > 500);
     CHECK_INT(count_pixels(png, 0xFFFFFF), 0);
     cairo_surface_destroy(png);
     ftl_series_free(s);
@@ -84,8 +84,8 @@ static size_t svg_size_of(size_t n)
 
 TEST(a_million_observations_make_a_small_picture)
 {
-    CHECK(svg_size_of(18709) < 1000000);
-    CHECK(svg_size_of(1000000) < 400000);
+    CHECK(svg_size_of(18709) < 500000);
+    CHECK(svg_size_of(1000000) < 600000);
 }
 
 TEST(thinned_dots_cover_what_all_dots_cover)
@@ -119,7 +119,7 @@ TEST(thinned_dots_cover_what_all_dots_cover)
         light += data[(int)(at + 0.5) * stride + 4 * (int)(x + 0.5)] > 150;
     }
     CHECK(right - left > 550 && bottom - top > 250);
-    CHECK(light < N / 50); /* the box is known to a pixel only, so a dot at a hole's edge may miss */
+    CHECK(light < N / 30); /* the box is known to a pixel only, so a dot at a hole's edge may miss */
     cairo_surface_destroy(png);
     ftl_series_free(s);
 }
@@ -137,8 +137,8 @@ TEST(many_series_become_a_grid)
     }
     ftl_plot_style style = {.scale = 1};
     for (size_t n = 2; n <= 100; n += n < 12 ? 1 : 44) draw(items, n, &style, FTL_PLOT_PNG, scratch("grid.png"));
-    cairo_surface_t *png = decode_png(scratch("grid.png"), 1440, 17 * 154 + 11); /* 100: 6 columns, 17 rows */
-    CHECK(count_pixels(png, 0x0072B2) > 5000);
+    cairo_surface_t *png = decode_png(scratch("grid.png"), 1440, 2636); /* 6 columns, 17 rows of 153.6, a head of 24 */
+    CHECK(count_pixels(png, 0xCCE2EF) > 5000);                          /* the bands */
     cairo_surface_destroy(png);
     CHECK_INT(ftl_plot_forecast(items, N, &style, FTL_PLOT_PNG, scratch("x.png"), &err), FTL_EINVAL);
     CHECK_CONTAINS(err.message, "at most 100");
@@ -231,7 +231,8 @@ TEST(a_picture_appears_whole_or_not_at_all)
     ftl_forecast *fc = make_forecast("s", FTL_TIME_DATE, start, FTL_DAY, 20);
     ftl_plot_item item = {NULL, fc, NULL}, nothing = {NULL, NULL, NULL};
     ftl_error err = {FTL_OK, ""};
-    const char *path = scratch("atomic.svg");
+    char path[256];
+    snprintf(path, sizeof path, "%s", scratch("atomic.svg"));
     FILE *f = fopen(path, "w");
     fputs("old", f);
     fclose(f);
