@@ -1,9 +1,16 @@
 #include "math/eigen.h"
 
-#include "math/vector.h"
+#include "math/linalg.h"
 
 #include <float.h>
 #include <math.h>
+
+enum { MAX_SWEEPS = 60 }; /* for one eigenvalue; two or three are usual */
+
+static void add_scaled(double *y, double factor, const double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] += factor * x[i];
+}
 
 /*
  * Turns x [n] into the vector v of a reflection I - tau v v' that maps it to (*image, 0, ..., 0); returns tau.
@@ -37,7 +44,7 @@ static void tridiagonalise(size_t n, double *a, double *d, double *e, double *ta
         if (tau[k] == 0) continue;
         /* a <- (I - tau v v') a (I - tau v v') = a - v w' - w v', w = tau (a v) - (tau^2 / 2)(v' a v) v */
         for (size_t i = 0; i < m; i++) w[i] = tau[k] * fi_dot(a + (k + 1 + i) * n + k + 1, v, m);
-        fi_add_scaled(w, -tau[k] / 2 * fi_dot(v, w, m), v, m);
+        add_scaled(w, -tau[k] / 2 * fi_dot(v, w, m), v, m);
         for (size_t i = 0; i < m; i++) {
             double *row = a + (k + 1 + i) * n + k + 1, vi = v[i], wi = w[i];
             for (size_t j = 0; j < m; j++) row[j] -= vi * w[j] + wi * v[j];
@@ -61,42 +68,47 @@ static void multiply_out(size_t n, const double *a, const double *tau, double *q
         size_t m = n - 1 - k;
         for (size_t i = k + 1; i < n; i++) {
             double *row = q + i * n + k + 1;
-            fi_add_scaled(row, -tau[k] * fi_dot(row, v, m), v, m);
+            add_scaled(row, -tau[k] * fi_dot(row, v, m), v, m);
         }
     }
 }
 
-/* One implicit QL sweep on rows [l, m] of the tridiagonal (d, e), with its rotations applied to the rows of q. */
-static void ql_sweep(size_t n, size_t l, size_t m, double *d, double *e, double *q)
+/* Turns (x, z) into (r, 0); returns r. */
+static double rotation(double x, double z, double *c, double *s)
 {
-    double half = (d[l + 1] - d[l]) / (2 * e[l]), root = hypot(half, 1);
-    double g = d[m] - d[l] + e[l] / (half + (half >= 0 ? root : -root)); /* d[m] minus Wilkinson's shift */
-    double s = 1, c = 1, p = 0;
-    for (size_t i = m; i-- > l;) {
-        double f = s * e[i], b = c * e[i], r = hypot(f, g);
-        e[i + 1] = r;
-        if (r == 0) { /* the matrix splits here */
-            d[i + 1] -= p;
-            e[m] = 0;
-            return;
+    double r = hypot(x, z);
+    *c = r > 0 ? x / r : 1;
+    *s = r > 0 ? z / r : 0;
+    return r;
+}
+
+/* One implicit QR sweep on rows [low, high] of the tridiagonal (d, e), with its rotations applied to the rows of q. */
+static void qr_sweep(size_t n, size_t low, size_t high, double *d, double *e, double *q)
+{
+    double half = (d[high - 1] - d[high]) / (2 * e[high - 1]), root = hypot(half, 1);
+    double shift = d[high] - e[high - 1] / (half + (half >= 0 ? root : -root)); /* Wilkinson's */
+    double x = d[low] - shift, z = e[low];
+    for (size_t k = low; k < high; k++) {
+        double c, s, r = rotation(x, z, &c, &s);
+        if (k > low) e[k - 1] = r;
+        /* rows and columns k and k + 1 */
+        double above = c * d[k] + s * e[k], beside = c * e[k] + s * d[k + 1];
+        double beside_below = c * e[k] - s * d[k], below = c * d[k + 1] - s * e[k];
+        d[k] = c * above + s * beside;
+        d[k + 1] = c * below - s * beside_below;
+        e[k] = c * beside - s * above;
+        if (k + 1 < high) { /* the bulge to chase on */
+            x = e[k];
+            z = s * e[k + 1];
+            e[k + 1] *= c;
         }
-        s = f / r;
-        c = g / r;
-        g = d[i + 1] - p;
-        r = (d[i] - g) * s + 2 * c * b;
-        p = s * r;
-        d[i + 1] = g + p;
-        g = c * r - b;
-        double *low = q + i * n, *high = low + n;
+        double *upper = q + k * n, *lower = upper + n;
         for (size_t j = 0; j < n; j++) {
-            double x = high[j], y = low[j];
-            high[j] = s * y + c * x;
-            low[j] = c * y - s * x;
+            double u = upper[j], v = lower[j];
+            upper[j] = c * u + s * v;
+            lower[j] = c * v - s * u;
         }
     }
-    d[l] -= p;
-    e[l] = g;
-    e[m] = 0;
 }
 
 bool fi_eigen_symmetric(size_t n, double *a, double *values, double *vectors, double *work)
@@ -104,13 +116,13 @@ bool fi_eigen_symmetric(size_t n, double *a, double *values, double *vectors, do
     double *d = values, *e = work, *tau = work + n;
     tridiagonalise(n, a, d, e, tau);
     multiply_out(n, a, tau, vectors);
-    for (size_t l = 0; l < n; l++)
-        for (int sweeps = 0;; sweeps++) {
-            size_t m = l; /* the end of the unreduced block that begins at l */
-            while (m + 1 < n && !(fabs(e[m]) <= DBL_EPSILON * (fabs(d[m]) + fabs(d[m + 1])))) m++;
-            if (m == l) break;
-            if (sweeps == 60) return false;
-            ql_sweep(n, l, m, d, e, vectors);
+    for (size_t high = n, sweeps = 0; high-- > 1; sweeps = 0)
+        for (;; sweeps++) {
+            size_t low = high; /* the block that ends at `high` and does not split */
+            while (low > 0 && !(fabs(e[low - 1]) <= DBL_EPSILON * (fabs(d[low - 1]) + fabs(d[low])))) low--;
+            if (low == high) break;
+            if (sweeps == MAX_SWEEPS) return false;
+            qr_sweep(n, low, high, d, e, vectors);
         }
     for (size_t i = 0; i < n; i++)
         if (!isfinite(d[i])) return false;

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "math/vector.h"
+#include "math/linalg.h"
 
 #include <float.h>
 #include <math.h>

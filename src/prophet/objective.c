@@ -11,7 +11,7 @@
  * wherever Prophet's is defined; where a segment's rate is exactly 0 its recursion divides by it and yields NaN, and
  * the form used here its finite limit.
  */
-#include "math/vector.h"
+#include "math/linalg.h"
 #include "prophet/prophet.h"
 
 #include <math.h>

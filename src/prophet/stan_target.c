@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "math/vector.h"
+#include "math/linalg.h"
 
 #include <math.h>
 #include <string.h>

@@ -72,6 +72,25 @@ TEST(multiple_eigenvalues_get_orthonormal_vectors)
     CHECK_NEAR(values[N - 1], N + 1, 1e-13);
 }
 
+TEST(large_and_tiny_eigenvalues_live_together)
+{ /* rank 10 of size 1e4 plus 1e-8 I, as ridge problems with more columns than rows have */
+    enum { N = MAX, RANK = 10 };
+    static double x[N];
+    fi_rng rng;
+    fi_rng_init(&rng, 3, 0, 0);
+    memset(a, 0, sizeof a);
+    for (size_t k = 0; k < RANK; k++) {
+        for (size_t i = 0; i < N; i++) x[i] = 100 * fi_rng_normal(&rng);
+        for (size_t i = 0; i < N * N; i++) a[i] -= x[i / N] * x[i % N];
+    }
+    for (size_t i = 0; i < N; i++) a[i * N + i] -= 1e-8;
+    decompose(N);
+    check_decomposition(N, 1e6);
+    size_t small = 0;
+    for (size_t i = 0; i < N; i++) small += fabs(values[i]) < 1e-6;
+    CHECK_INT(small, N - RANK);
+}
+
 TEST(diagonal_and_zero_matrices_are_left_alone)
 {
     enum { N = 5 };
@@ -115,6 +134,7 @@ int main(void)
         cmocka_unit_test(random_matrices_are_put_together_again),
         cmocka_unit_test(second_difference_matrix_has_the_known_eigenvalues),
         cmocka_unit_test(multiple_eigenvalues_get_orthonormal_vectors),
+        cmocka_unit_test(large_and_tiny_eigenvalues_live_together),
         cmocka_unit_test(diagonal_and_zero_matrices_are_left_alone),
         cmocka_unit_test(entries_from_1e_minus_300_to_1e150_neither_overflow_nor_vanish),
         cmocka_unit_test(nan_and_infinity_are_reported),
