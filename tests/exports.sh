@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # exports.sh LIBRARY HEADERS: which names the library takes in the programs that link it.
 #
-# It exports functions named ftl_ that a public header declares, and nothing else.
+# It exports every function that the public headers declare, and nothing else; their names begin with ftl_.
 set -uo pipefail
 library=$1 headers=$2
 failed=0
@@ -21,6 +21,9 @@ declared=$(cat "$headers"/*.h | sed 's/^#.*//' | tr '\n' ' ' |
 [ -n "$declared" ] || { echo "no FTL_API functions found in $headers"; exit 1; }
 expect_none "exported by $library, but declared in no public header" \
     "$(LC_ALL=C comm -13 <(echo "$declared") <(echo "$exported"))"
+
+expect_none "declared in $headers, but not exported by $library" \
+    "$(LC_ALL=C comm -23 <(echo "$declared") <(echo "$exported"))"
 
 [ $failed = 0 ] && echo "$(wc -l <<<"$exported") names, all of them ftl_ and declared"
 exit $failed
