@@ -63,12 +63,16 @@ static ftl_status stan_fit(const prophet_model *model, const prophet_problem *p,
     double *best = fi_calloc(p->S + p->K, sizeof *best);
     if (!best) return fi_fail_memory(err);
     prophet_point exact = {0, 0, 1, best, best + p->S};
-    prophet_certificate other = {0};
-    cert->stan_log_posterior = cert->log_posterior;
-    cert->exact_log_posterior = NAN; /* stays unknown if the exact solver refuses */
-    if (prophet_solve_exact(p, &exact, &other, NULL) == FTL_OK) cert->exact_log_posterior = other.log_posterior;
+    prophet_certificate stop = *cert, other = {0};
+    st = prophet_certify(p, x, cert, err); /* how far the stopping point is from an optimum */
+    cert->stan_log_posterior = stop.stan_log_posterior;
+    cert->converged = stop.converged; /* by Stan's own rules */
+    cert->iterations = stop.iterations;
+    memcpy(cert->stop, stop.stop, sizeof cert->stop);
+    if (!st && prophet_solve_exact(p, &exact, &other, NULL) == FTL_OK) /* stays unknown if the exact solver refuses */
+        cert->exact_log_posterior = other.log_posterior;
     fi_free(best);
-    return FTL_OK;
+    return st;
 }
 
 /* Rounds to significant digits as decimal text does. The digits are picked out of the text, whatever its locale. */
