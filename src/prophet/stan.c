@@ -132,37 +132,6 @@ static bool minus_log_posterior(void *user, const double *theta, double *f, doub
 
 /* ---- both --------------------------------------------------------------------------------------------------------- */
 
-/* Columns of zeros (holidays outside the history) stay at beta = 0 and only slow Newton down; `out` is p without them.
-   Its X and sigmas are `storage`, a new block, or NULL where p has no such column. kept[j]: p's column j is in out. */
-static ftl_status drop_empty_columns(const prophet_problem *p, prophet_problem *out, double **storage, bool *kept,
-                                     ftl_error *err)
-{
-    *out = *p;
-    *storage = NULL;
-    size_t K = 0;
-    for (size_t j = 0; j < p->K; j++) {
-        kept[j] = false;
-        for (size_t i = 0; i < p->T && !kept[j]; i++) kept[j] = p->X[j * p->T + i] != 0;
-        K += kept[j];
-    }
-    if (K == p->K) return FTL_OK;
-    double *X = *storage = fi_alloc(K, (p->T + 2) * sizeof *X);
-    if (!X) return fi_fail_memory(err);
-    double *sigmas = X + K * p->T;
-    bool *multiplicative = (bool *)(sigmas + K);
-    for (size_t j = 0, k = 0; j < p->K; j++) {
-        if (!kept[j]) continue;
-        memcpy(X + k * p->T, p->X + j * p->T, p->T * sizeof *X);
-        sigmas[k] = p->sigmas[j];
-        multiplicative[k++] = p->multiplicative[j];
-    }
-    out->K = K;
-    out->X = X;
-    out->sigmas = sigmas;
-    out->multiplicative = multiplicative;
-    return FTL_OK;
-}
-
 /* Runs the algorithms on theta, from where it is; fills the certificate's account of it. */
 static ftl_status maximise(stan_target *target, prophet_algorithm algorithm, size_t max_iterations, double *theta,
                            double *start, prophet_certificate *cert, ftl_error *err)
@@ -199,14 +168,12 @@ static ftl_status maximise(stan_target *target, prophet_algorithm algorithm, siz
 ftl_status prophet_solve_stan(const prophet_problem *p, prophet_algorithm algorithm, int64_t max_iterations, bool warm,
                               prophet_point *x, prophet_certificate *cert, ftl_error *err)
 {
-    ftl_status st = FTL_OK;
-    prophet_problem live;
+    stan_columns columns;
     stan_target target = {0};
-    double *storage = NULL, *theta = NULL, *workspace = NULL;
-    bool *kept = fi_alloc(p->K, sizeof *kept);
-    if (!kept) return fi_fail_memory(err);
-    if ((st = drop_empty_columns(p, &live, &storage, kept, err))) goto done;
-    if ((st = stan_target_init(&target, &live, err))) goto done;
+    double *theta = NULL, *workspace = NULL;
+    ftl_status st = stan_columns_init(&columns, p, err);
+    if (st) return st;
+    if ((st = stan_target_init(&target, &columns.p, err))) goto done;
     theta = fi_alloc(target.n, 2 * sizeof *theta);
     workspace = fi_alloc(p->T, 3 * sizeof *workspace);
     if (!theta || !workspace) {
@@ -215,13 +182,11 @@ ftl_status prophet_solve_stan(const prophet_problem *p, prophet_algorithm algori
     }
 
     if (!warm) prophet_initial_point(p, x);
-    double *beta = theta + 3 + p->S;
     theta[0] = x->k;
     theta[1] = x->m;
+    memcpy(theta + 2, x->delta, p->S * sizeof *theta);
     theta[2 + p->S] = log(x->sigma);
-    for (size_t j = 0; j < p->S; j++) theta[2 + j] = x->delta[j];
-    for (size_t j = 0, k = 0; j < p->K; j++)
-        if (kept[j]) beta[k++] = x->beta[j];
+    stan_columns_condense(&columns, x->beta, theta + 3 + p->S);
 
     if (algorithm == PROPHET_AUTO) algorithm = p->T < NEWTON_BELOW ? PROPHET_NEWTON : PROPHET_LBFGS;
     size_t limit = max_iterations > 0 ? (size_t)max_iterations : 1;
@@ -230,13 +195,12 @@ ftl_status prophet_solve_stan(const prophet_problem *p, prophet_algorithm algori
     x->k = theta[0];
     x->m = theta[1];
     x->sigma = exp(theta[2 + p->S]);
-    for (size_t j = 0; j < p->S; j++) x->delta[j] = theta[2 + j];
-    for (size_t j = 0, k = 0; j < p->K; j++) x->beta[j] = kept[j] ? beta[k++] : 0;
+    memcpy(x->delta, theta + 2, p->S * sizeof *theta);
+    stan_columns_expand(&columns, theta + 3 + p->S, x->beta);
     cert->stan_log_posterior = prophet_log_posterior(p, x, NULL, workspace);
 done:
     stan_target_release(&target);
-    fi_free(kept);
-    fi_free(storage);
+    stan_columns_release(&columns);
     fi_free(theta);
     fi_free(workspace);
     return st;

@@ -168,6 +168,29 @@ static void solve(fit *f, prophet_algorithm algorithm)
     if (prophet_solve_stan(&f->p, algorithm, 10000, false, &f->x, &f->cert, &err)) fail_msg("%s", err.message);
 }
 
+/* Numbers: Prophet's test suite, growth initialisation on the first 468 rows with the largest y as capacity. */
+TEST(starting_values_are_those_of_prophets_tests)
+{
+    static const double expected[2][5] = {{0.3055671, 0.5307511, 1.507925, -0.08167497, 0.49335657},
+                                          {0.4053406, 0.3775322, 1.782523, 0.280521, 0.32792770}};
+    for (int minmax = 0; minmax < 2; minmax++)
+        for (int growth = PROPHET_LINEAR; growth <= PROPHET_FLAT; growth++) {
+            table data = read_table("tests_data.csv");
+            setup how = {"tests_data.csv", 468, (prophet_growth)growth, PROPHET_ADDITIVE, 0, minmax, false};
+            for (size_t i = 0; i < how.rows; i++) how.cap = fmax(how.cap, data.rows[i].y);
+            fit f;
+            fit_init(&f, &data, &how);
+            prophet_initial_point(&f.p, &f.x);
+            if (growth == PROPHET_FLAT)
+                CHECK_NEAR(f.x.k, 0, 0);
+            else
+                CHECK_CLOSE(f.x.k, expected[minmax][2 * growth], 1e-6);
+            CHECK_CLOSE(f.x.m, expected[minmax][growth == PROPHET_FLAT ? 4 : 2 * growth + 1], 1e-6);
+            fi_free(data.rows);
+            fit_release(&f);
+        }
+}
+
 /* ---- rstan's fits ------------------------------------------------------------------------------------------------- */
 
 typedef struct golden {
@@ -346,6 +369,7 @@ int main(void)
 {
     require_shared("data/prophet/golden_stan_rstan221.csv");
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(starting_values_are_those_of_prophets_tests),
         cmocka_unit_test(newton_ends_where_stans_does),
         cmocka_unit_test(lbfgs_ends_near_where_stans_does),
         cmocka_unit_test(holdout_errors_are_those_of_prophets_tests),

@@ -150,6 +150,59 @@ TEST(empty_columns_do_not_change_the_fit)
     CHECK_NEAR(r.cert.stan_log_posterior, q.cert.stan_log_posterior, 1e-6);
 }
 
+enum { ROWS = 30, WIDE = 100 }; /* more columns than rows can tell apart, most with few entries, some empty */
+
+static double wide_X[WIDE * ROWS], wide_sigmas[WIDE], wide_beta[2][WIDE];
+static bool wide_multiplicative[WIDE];
+
+/* Solves with prior scales 0.002; `apart` makes each different, by parts in 1e12, so that no two can be condensed. */
+static prophet_point solve_wide(sample *r, prophet_algorithm algorithm, bool apart, double *beta)
+{
+    fi_rng rng;
+    fi_rng_init(&rng, 13, 0, 0);
+    sample_init(r, PROPHET_LINEAR, false, ROWS);
+    for (size_t j = 0; j < WIDE; j++) {
+        wide_sigmas[j] = 0.002 * (1 + (apart ? 1e-12 * (double)j : 0));
+        wide_multiplicative[j] = j % 5 == 4; /* 20 of them: fewer than rows, left alone */
+        for (size_t i = 0; i < ROWS; i++)
+            wide_X[j * ROWS + i] = j % 7 != 3 && fi_rng_uniform(&rng) < 0.2 ? fi_rng_normal(&rng) : 0;
+    }
+    r->p.K = WIDE;
+    r->p.X = wide_X;
+    r->p.sigmas = wide_sigmas;
+    r->p.multiplicative = wide_multiplicative;
+    r->x.beta = beta;
+    CHECK_INT(solve(r, algorithm, 10000, false), FTL_OK);
+    return r->x;
+}
+
+TEST(more_columns_than_rows_are_condensed_and_the_fit_is_the_same)
+{
+    sample condensed, plain;
+    stan_columns columns;
+    double z[WIDE], back[WIDE];
+    solve_wide(&condensed, PROPHET_NEWTON, false, wide_beta[0]);
+    CHECK_INT(stan_columns_init(&columns, &condensed.p, NULL), FTL_OK);
+    CHECK_INT(columns.n_groups, 1);
+    CHECK_INT(columns.p.K, ROWS + 17); /* 20 multiplicative columns, 3 of them empty */
+    stan_columns_condense(&columns, wide_beta[0], z);
+    stan_columns_expand(&columns, z, back);
+    for (size_t j = 0; j < WIDE; j++) CHECK_NEAR(back[j], wide_beta[0][j], 1e-15);
+    stan_columns_release(&columns);
+
+    solve_wide(&plain, PROPHET_NEWTON, true, wide_beta[1]);
+    CHECK_INT(stan_columns_init(&columns, &plain.p, NULL), FTL_OK);
+    CHECK_INT(columns.n_groups, 0);
+    stan_columns_release(&columns);
+    CHECK_NEAR(condensed.cert.stan_log_posterior, plain.cert.stan_log_posterior, 1e-7);
+    CHECK_NEAR(condensed.x.sigma, plain.x.sigma, 1e-6);
+    for (size_t j = 0; j < WIDE; j++) CHECK_NEAR(wide_beta[0][j], wide_beta[1][j], 1e-6);
+
+    solve_wide(&condensed, PROPHET_LBFGS, false, wide_beta[0]);
+    solve_wide(&plain, PROPHET_LBFGS, true, wide_beta[1]);
+    CHECK_NEAR(condensed.cert.stan_log_posterior, plain.cert.stan_log_posterior, 0.1);
+}
+
 TEST(lbfgs_that_fails_falls_back_to_newton)
 { /* at a sigma this small the gradient is so long that ten halvings of the first step still leave sigma infinite */
     sample fallen, newton;
@@ -180,18 +233,22 @@ TEST(values_beyond_all_measure_are_refused_with_advice)
 
 TEST(lack_of_memory_is_reported_and_nothing_leaks)
 {
-    for (int algorithm = PROPHET_LBFGS; algorithm <= PROPHET_NEWTON; algorithm++) {
-        sample r;
-        ftl_status st = FTL_ENOMEM;
-        sample_init(&r, PROPHET_LINEAR, false, T);
-        for (long n = 0; st == FTL_ENOMEM; n++) {
-            fi_alloc_fail_after(n);
-            st = solve(&r, (prophet_algorithm)algorithm, 2, false);
-            fi_alloc_fail_after(-1);
-            CHECK(n < 50);
+    for (int algorithm = PROPHET_LBFGS; algorithm <= PROPHET_NEWTON; algorithm++)
+        for (int wide = 0; wide < 2; wide++) {
+            sample r;
+            if (wide)
+                solve_wide(&r, PROPHET_NEWTON, false, wide_beta[0]);
+            else
+                sample_init(&r, PROPHET_LINEAR, false, T);
+            ftl_status st = FTL_ENOMEM;
+            for (long n = 0; st == FTL_ENOMEM; n++) {
+                fi_alloc_fail_after(n);
+                st = solve(&r, (prophet_algorithm)algorithm, 2, false);
+                fi_alloc_fail_after(-1);
+                CHECK(n < 50);
+            }
+            CHECK_INT(st, FTL_OK);
         }
-        CHECK_INT(st, FTL_OK);
-    }
 }
 
 TEST(numbers_are_rounded_to_significant_digits)
@@ -215,6 +272,7 @@ int main(void)
         cmocka_unit_test(the_iteration_limit_is_kept_and_told),
         cmocka_unit_test(a_warm_start_begins_where_the_last_fit_ended),
         cmocka_unit_test(empty_columns_do_not_change_the_fit),
+        cmocka_unit_test(more_columns_than_rows_are_condensed_and_the_fit_is_the_same),
         cmocka_unit_test(lbfgs_that_fails_falls_back_to_newton),
         cmocka_unit_test(values_beyond_all_measure_are_refused_with_advice),
         cmocka_unit_test(lack_of_memory_is_reported_and_nothing_leaks),
