@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* An index of at most this size, taken as days, stays within ftl_time. */
-static const ftl_time max_index = 100000000;
+/* Range of an index: taken as days since 1970 it can be written as a date, as Prophet's files need. */
+static const ftl_time min_index = -700000, max_index = 2900000;
 
 void prophet_frame_release(prophet_frame *frame)
 {
@@ -122,9 +122,9 @@ static ftl_status gather_times(const prophet_model *model, const ftl_series *row
         if (!y || !isnan(y[i])) frame->ds[k++] = ds[i];
     if (model->kind != FTL_TIME_INDEX) return FTL_OK;
     for (size_t i = 0; i < frame->n; i++) {
-        if (frame->ds[i] < -max_index || frame->ds[i] > max_index)
-            return fi_fail(err, FTL_EDATA, "index %lld lies outside +-%lld; number the rows from 1, or use dates",
-                           (long long)frame->ds[i], (long long)max_index);
+        if (frame->ds[i] < min_index || frame->ds[i] > max_index)
+            return fi_fail(err, FTL_EDATA, "index %lld lies outside %lld..%lld; number the rows from 1, or use dates",
+                           (long long)frame->ds[i], (long long)min_index, (long long)max_index);
         frame->ds[i] *= FTL_DAY;
     }
     return FTL_OK;
@@ -521,7 +521,7 @@ static ftl_status set_history_dates(prophet_model *model, const ftl_series *seri
     ftl_time unit = model->kind == FTL_TIME_INDEX ? FTL_DAY : 1;
     if (!(model->history_dates = fi_alloc(n, sizeof *model->history_dates))) return fi_fail_memory(err);
     for (size_t i = 0; i < n; i++) {
-        if (unit > 1 && (ds[i] < -max_index || ds[i] > max_index))
+        if (unit > 1 && (ds[i] < min_index || ds[i] > max_index))
             continue; /* its y is missing, or we had refused it */
         if (i == 0 || ds[i] != ds[i - 1]) model->history_dates[model->n_history_dates++] = ds[i] * unit;
     }
