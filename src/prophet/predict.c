@@ -48,61 +48,27 @@ static void axpy(double a, const double *restrict x, size_t n, double *restrict 
     for (size_t i = 0; i < n; i++) y[i] += a * x[i];
 }
 
-static void trend_and_terms(const part *p, const parameters *at, double *trend, double *additive,
-                            double *multiplicative)
+static void trend_and_terms(const part *p, const parameters *at)
 {
     const prophet_model *m = p->model;
     size_t n = p->frame->n;
     prophet_trend((prophet_growth)m->config.growth, at->k, at->m, at->delta, m->changepoints_t, m->n_changepoints,
-                  p->frame->t, p->frame->cap_scaled, n, trend);
-    memset(additive, 0, n * sizeof *additive);
-    memset(multiplicative, 0, n * sizeof *multiplicative);
+                  p->frame->t, p->frame->cap_scaled, n, p->trend);
+    memset(p->additive, 0, n * sizeof *p->additive);
+    memset(p->multiplicative, 0, n * sizeof *p->multiplicative);
     for (size_t j = 0; j < m->n_columns; j++)
         if (at->beta[j] != 0)
-            axpy(at->beta[j], p->X + j * n, n, m->columns[j].multiplicative ? multiplicative : additive);
+            axpy(at->beta[j], p->X + j * n, n, m->columns[j].multiplicative ? p->multiplicative : p->additive);
 }
 
-static prophet_rows rows_of(const part *p, const double *trend, const double *additive, const double *multiplicative)
+static prophet_rows rows_of(const part *p)
 {
-    return (prophet_rows){p->frame->n, p->frame->t, trend, p->frame->cap_scaled, additive, multiplicative};
-}
-
-/* ---- quantiles of numbers --------------------------------------------------------------------------------------------- */
-
-/* Rearranges v so that v[k] is what sorting would put there, smaller ones before, larger ones after (quickselect). */
-static void select_rank(double *v, size_t low, size_t high, size_t k)
-{
-    while (low < high) {
-        double pivot = v[low + (high - low) / 2];
-        size_t i = low, j = high;
-        for (;;) {
-            while (v[i] < pivot) i++;
-            while (v[j] > pivot) j--;
-            if (i >= j) break;
-            double swap = v[i];
-            v[i++] = v[j];
-            v[j--] = swap;
-        }
-        /* v[low..j'] <= pivot <= v[j'+1..high] with j' = j where the two met */
-        if (k <= j)
-            high = j;
-        else
-            low = j + 1;
-    }
-}
-
-/* Quantiles by linear interpolation between order statistics, as numpy.percentile; v [n] is rearranged. */
-static void sample_quantiles(double *v, size_t n, const double *levels, size_t n_levels, double *q)
-{
-    size_t done = 0; /* ranks below are in place */
-    for (size_t l = 0; l < n_levels; l++) {
-        double at = levels[l] * (double)(n - 1);
-        size_t rank = (size_t)at, next = rank + 1 < n ? rank + 1 : rank;
-        select_rank(v, done, n - 1, rank);
-        select_rank(v, rank, n - 1, next);
-        done = rank;
-        q[l] = v[rank] + (at - (double)rank) * (v[next] - v[rank]);
-    }
+    return (prophet_rows){.n = p->frame->n,
+                          .t = p->frame->t,
+                          .trend = p->trend,
+                          .cap = p->frame->cap_scaled,
+                          .additive = p->additive,
+                          .multiplicative = p->multiplicative};
 }
 
 /* ---- closed-form quantiles ---------------------------------------------------------------------------------------------- */
@@ -117,7 +83,7 @@ static ftl_status exact_quantiles(const part *p, ftl_error *err)
     const prophet_model *m = p->model;
     size_t n = p->frame->n, L = p->fc->n_levels;
     double *y_q = p->fc->q + p->first * L, *trend_q = trend_component(p) ? trend_component(p)->q + p->first * L : NULL;
-    const prophet_rows rows = rows_of(p, p->trend, p->additive, p->multiplicative);
+    const prophet_rows rows = rows_of(p);
     ftl_status st = prophet_exact_quantiles(m, &rows, p->fc->levels, L, y_q, trend_q, err);
     for (size_t i = 0; !st && i < n; i++) {
         double floor = p->frame->floor[i];
@@ -131,91 +97,57 @@ static ftl_status exact_quantiles(const part *p, ftl_error *err)
 
 /* ---- samples --------------------------------------------------------------------------------------------------------------- */
 
-/* Which draw of the parameters sample s follows: all in turn, or evenly spaced ones where there are more draws. */
-static size_t draw_of(size_t s, size_t n_samples, size_t n_draws)
+/* X beta of every draw of an MCMC model, by mode: out [2][n_draws, n]. */
+static void terms_of_draws(const part *p, double *out)
 {
-    return n_samples >= n_draws ? s % n_draws : (size_t)((double)s * (double)n_draws / (double)n_samples);
+    const prophet_model *m = p->model;
+    size_t n = p->frame->n, K = m->n_columns, D = m->n_draws;
+    memset(out, 0, 2 * D * n * sizeof *out);
+    for (size_t d = 0; d < D; d++)
+        for (size_t j = 0; j < K; j++)
+            axpy(m->beta[d * K + j], p->X + j * n, n, out + ((m->columns[j].multiplicative ? D : 0) + d) * n);
 }
 
-/* A model of one draw. */
-static prophet_model view_of(const prophet_model *m, size_t draw)
+/* From scaled units to those of y; sample s follows draw s mod n_draws. */
+static void unscale_samples(const part *p, const double *multiplicative_draws, double *y, double *trend)
 {
-    prophet_model view = *m;
-    view.n_draws = 1;
-    view.k += draw;
-    view.m += draw;
-    view.sigma_obs += draw;
-    view.delta += draw * m->n_changepoints;
-    view.beta += draw * m->n_columns;
-    return view;
-}
-
-typedef struct sample_space {
-    double *y, *trend;           /* [n, n_drawn], in the units of y */
-    double *draw_y, *draw_trend; /* [n, at most n_drawn] of one draw, scaled */
-    double *terms;               /* [3, n] of one draw */
-    double *row;                 /* [n_drawn] */
-} sample_space;
-
-/* All samples that follow one draw. */
-static ftl_status sample_draw(const part *p, size_t draw, sample_space *w, ftl_error *err)
-{
-    size_t n = p->frame->n, N = p->n_drawn, D = p->model->n_draws, count = 0;
-    for (size_t s = 0; s < N; s++) count += draw_of(s, N, D) == draw ? 1 : 0;
-    if (!count) return FTL_OK;
-    const prophet_model view = view_of(p->model, draw);
-    const parameters at = {*view.k, *view.m, view.delta, view.beta};
-    double *trend = w->terms, *additive = trend + n, *multiplicative = additive + n;
-    trend_and_terms(p, &at, trend, additive, multiplicative);
-    const prophet_rows rows = rows_of(p, trend, additive, multiplicative);
-    uint64_t seed = p->seed + UINT64_C(0x9E3779B97F4A7C15) * draw;
-    ftl_status st = prophet_sample(&view, &rows, count, seed, w->draw_y, w->trend ? w->draw_trend : NULL, err);
-    double scale = view.y_scale;
-    for (size_t s = 0, c = 0; !st && s < N; s++) {
-        if (draw_of(s, N, D) != draw) continue;
-        for (size_t i = 0; i < n; i++) {
+    const prophet_model *m = p->model;
+    size_t n = p->frame->n, N = p->n_drawn;
+    for (size_t i = 0; i < n; i++)
+        for (size_t s = 0; s < N; s++) {
             double floor = p->frame->floor[i];
-            w->y[i * N + s] = w->draw_y[i * count + c] * scale + floor * (1 + multiplicative[i]);
-            if (w->trend) w->trend[i * N + s] = w->draw_trend[i * count + c] * scale + floor;
+            double share = multiplicative_draws ? multiplicative_draws[s % m->n_draws * n + i] : p->multiplicative[i];
+            y[i * N + s] = y[i * N + s] * m->y_scale + floor * (1 + share);
+            if (trend) trend[i * N + s] = trend[i * N + s] * m->y_scale + floor;
         }
-        c++;
-    }
-    return st;
-}
-
-static void quantiles_of_samples(const part *p, const double *samples, double *row, double *q)
-{
-    size_t N = p->n_drawn, L = p->fc->n_levels;
-    for (size_t i = 0; i < p->frame->n; i++) {
-        memcpy(row, samples + i * N, N * sizeof *row);
-        sample_quantiles(row, N, p->fc->levels, L, q + (p->first + i) * L);
-    }
 }
 
 static ftl_status draw_samples(const part *p, ftl_error *err)
 {
-    size_t n = p->frame->n, N = p->n_drawn, cells = N > (size_t)-1 / (8 * n) ? (size_t)-1 / 8 : n * N;
-    fi_component *trend = p->sampled ? trend_component(p) : NULL;
-    sample_space w = {.y = fi_alloc(cells, sizeof(double)),
-                      .trend = trend ? fi_alloc(cells, sizeof(double)) : NULL,
-                      .draw_y = fi_alloc(cells, sizeof(double)),
-                      .draw_trend = trend ? fi_alloc(cells, sizeof(double)) : NULL,
-                      .terms = fi_alloc(3 * n, sizeof(double)),
-                      .row = fi_alloc(N, sizeof(double))};
-    bool good = w.y && w.draw_y && w.terms && w.row && (!trend || (w.trend && w.draw_trend));
-    ftl_status st = good ? FTL_OK : fi_fail_memory(err);
-    for (size_t d = 0; !st && d < p->model->n_draws; d++) st = sample_draw(p, d, &w, err);
-    if (!st && p->sampled) quantiles_of_samples(p, w.y, w.row, p->fc->q);
-    if (!st && trend) quantiles_of_samples(p, w.trend, w.row, trend->q);
-    size_t kept = p->fc->n_samples;
+    size_t n = p->frame->n, N = p->n_drawn, D = p->model->n_draws, L = p->fc->n_levels, kept = p->fc->n_samples;
+    bool many = D > 1, too_large = N > (size_t)-1 / 16 / n || D > (size_t)-1 / 32 / n;
+    fi_component *component = p->sampled ? trend_component(p) : NULL;
+    double *y = too_large ? NULL : fi_alloc(n * N, sizeof *y);
+    double *trend = component && !too_large ? fi_alloc(n * N, sizeof *trend) : NULL;
+    double *terms = many && !too_large ? fi_alloc(2 * D * n, sizeof *terms) : NULL;
+    prophet_rows rows = rows_of(p);
+    ftl_status st = !y || (component && !trend) || (many && !terms) ? fi_fail_memory(err) : FTL_OK;
+    if (!st && many) {
+        terms_of_draws(p, terms);
+        rows.additive_draws = terms;
+        rows.multiplicative_draws = terms + D * n;
+    }
+    if (!st) st = prophet_sample(p->model, &rows, N, p->seed, y, trend, err);
+    if (!st) unscale_samples(p, rows.multiplicative_draws, y, trend);
+    if (!st && p->sampled && prophet_sampled_quantiles(y, n, N, p->fc->levels, L, p->fc->q + p->first * L))
+        st = fi_fail_memory(err);
+    if (!st && trend && prophet_sampled_quantiles(trend, n, N, p->fc->levels, L, component->q + p->first * L))
+        st = fi_fail_memory(err);
     for (size_t i = 0; !st && kept && i < n; i++)
-        memcpy(p->fc->samples + (p->first + i) * kept, w.y + i * N, kept * sizeof *w.y);
-    fi_free(w.y);
-    fi_free(w.trend);
-    fi_free(w.draw_y);
-    fi_free(w.draw_trend);
-    fi_free(w.terms);
-    fi_free(w.row);
+        memcpy(p->fc->samples + (p->first + i) * kept, y + i * N, kept * sizeof *y);
+    fi_free(y);
+    fi_free(trend);
+    fi_free(terms);
     return st;
 }
 
@@ -254,21 +186,21 @@ static ftl_status component_quantiles(const part *p, ftl_error *err)
     const prophet_model *m = p->model;
     size_t n = p->frame->n, K = m->n_columns, D = m->n_draws, L = p->fc->n_levels;
     double *draws = fi_alloc(D, sizeof *draws);
-    if (!draws) return fi_fail_memory(err);
+    ftl_status st = draws ? FTL_OK : fi_fail_memory(err);
     for (size_t c = 0; c < m->n_components; c++) {
         const prophet_component *component = &m->components[c];
         double *q = p->fc->components[1 + c].q + p->first * L, unit = unit_of(m, component);
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; !st && i < n; i++) {
             memset(draws, 0, D * sizeof *draws);
             for (size_t j = 0; j < K; j++) {
                 double x = component->uses[j] ? p->X[j * n + i] * unit : 0;
                 for (size_t d = 0; x != 0 && d < D; d++) draws[d] += x * m->beta[d * K + j];
             }
-            sample_quantiles(draws, D, p->fc->levels, L, q + i * L);
+            if (prophet_sampled_quantiles(draws, 1, D, p->fc->levels, L, q + i * L)) st = fi_fail_memory(err);
         }
     }
     fi_free(draws);
-    return FTL_OK;
+    return st;
 }
 
 /* ---- the parts ----------------------------------------------------------------------------------------------------------------- */
@@ -304,7 +236,7 @@ static ftl_status predict_part(part *p, const double *mean, ftl_error *err)
     p->multiplicative = p->additive + n;
     st = prophet_features(m, p->frame, p->X, err);
     if (!st) {
-        trend_and_terms(p, &at, p->trend, p->additive, p->multiplicative);
+        trend_and_terms(p, &at);
         fill_rows(p);
         if (p->args->components) component_values(p, at.beta);
     }
@@ -374,6 +306,16 @@ static ftl_status make_forecast(const prophet_model *m, const ftl_predict_args *
     return st;
 }
 
+/* Those asked for; for sampled quantiles as many as the option says or more, every posterior draw equally often. */
+static size_t samples_to_draw(const part *p)
+{
+    size_t n = p->args->n_samples, D = p->model->n_draws;
+    if (!p->sampled || p->args->sampled_quantiles) return n;
+    size_t wanted = p->model->config.uncertainty_samples > 0 ? (size_t)p->model->config.uncertainty_samples : 1000;
+    if (wanted < n) wanted = n;
+    return (wanted + D - 1) / D * D;
+}
+
 ftl_status prophet_predict(const void *model, const ftl_predict_args *args, ftl_forecast **out, ftl_error *err)
 {
     const prophet_model *m = model;
@@ -389,10 +331,7 @@ ftl_status prophet_predict(const void *model, const ftl_predict_args *args, ftl_
     part p = {.model = m, .args = args, .fc = fc, .frame = &future, .first = fc->n_history, .seed = args->seed};
     p.sampled =
         fc->n_levels && (args->sampled_quantiles || m->config.intervals == PROPHET_INTERVALS_SAMPLED || m->n_draws > 1);
-    p.n_drawn = args->n_samples;
-    if (p.sampled && !p.n_drawn)
-        p.n_drawn = m->config.uncertainty_samples > 0 ? (size_t)m->config.uncertainty_samples : 1000;
-    if (p.n_drawn && m->n_draws > p.n_drawn && !args->n_samples) p.n_drawn = m->n_draws; /* every draw counts */
+    p.n_drawn = samples_to_draw(&p);
     st = predict_part(&p, mean, err);
     if (!st && history) { /* noise of its own, not that of the future again */
         p.frame = history;
