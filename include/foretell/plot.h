@@ -13,10 +13,11 @@ extern "C" {
 
 typedef enum ftl_plot_format { FTL_PLOT_SVG, FTL_PLOT_PNG, FTL_PLOT_PDF } ftl_plot_format;
 
-/** How a picture looks. Zero-initialise for the defaults. */
+/** How a picture looks. Zero-initialise for the defaults (so does a NULL style). */
 typedef struct ftl_plot_style {
-    double width, height; /**< in points (1/72 inch); 0: 720 x 432 a chart, taller for components and grids */
-    double scale;         /**< PNG pixels per point; 0: 2 */
+    double width, height; /**< of the whole picture, in points (1/72 inch), 72 to 14400; 0: 720 x 432 for one chart,
+                               720 x 216 a panel for components, 400 to 240 wide a chart in grids */
+    double scale;         /**< PNG pixels per point; 0: 2. At most 32767 pixels a side, 2^27 in all */
     bool dark;            /**< light strokes on a dark ground */
     const char *title;    /**< NULL: the id of the series, if any */
     bool changepoints;    /**< mark the changepoints of the items' models */
@@ -32,9 +33,14 @@ typedef struct ftl_plot_item {
 
 /**
  * Draws the forecast plot: observations as dots, the point forecast as a line, central intervals as bands (the widest
- * lightest), cap and floor dashed. Several items become a grid of small multiples.
- * @param path  written whole or not at all; "-" is standard output
- * @return FTL_OK; FTL_EINVAL (no items, size); FTL_EIO; FTL_ENOMEM
+ * lightest), cap and floor dashed. Several items become a grid of small multiples, titled by their ids. Values that are not
+ * finite are left out; times may lie anywhere. However many rows there are, the picture stays small.
+ *
+ * The same items, style and fonts give the same bytes.
+ * @param items  [n_items], 1 to 100; the legend is that of the first
+ * @param path   written whole or not at all; "-" is standard output
+ * @return FTL_OK; FTL_EINVAL (no items or too many, size or scale, a series by index with a forecast by date);
+ *         FTL_EIO; FTL_ENOMEM
  */
 FTL_API ftl_status ftl_plot_forecast(const ftl_plot_item *items, size_t n_items, const ftl_plot_style *style,
                                      ftl_plot_format format, const char *path, ftl_error *err);
@@ -42,7 +48,9 @@ FTL_API ftl_status ftl_plot_forecast(const ftl_plot_item *items, size_t n_items,
 /**
  * Draws the components of one forecast as Prophet does: trend, holidays, weekly, yearly, other seasonalities over one
  * period, regressors; multiplicative ones in percent.
- * @param model  borrowed: its seasonal profiles are asked of it (ftl_model_profile())
+ * @param model     borrowed: its seasonal profiles are asked of it (ftl_model_profile()); NULL: none are drawn
+ * @param forecast  made with components; a model other than Prophet shows all of them in their order
+ * @return as ftl_plot_forecast(); FTL_EINVAL also when there are no components
  */
 FTL_API ftl_status ftl_plot_components(const ftl_model *model, const ftl_forecast *forecast,
                                        const ftl_plot_style *style, ftl_plot_format format, const char *path,

@@ -163,6 +163,8 @@ static void count_ticks(ftl_time lo, ftl_time hi, ftl_time origin, double unit, 
                         const fi_tick_room *room, fi_ticks *out)
 {
     double from = (double)(lo - origin) / unit, to = (double)(hi - origin) / unit;
+    out->n = 0;
+    if (!(from < to)) return; /* so far from the origin that doubles cannot tell them apart */
     for (size_t max_ticks = 12; max_ticks >= 2; max_ticks--) {
         steps s = choose_steps(from, to, max_ticks, least_exponent);
         fill_numbers(&s, from, to, false, out);

@@ -27,6 +27,11 @@ static const fi_theme dark = {.ground = {0x14 / 255.0, 0x17 / 255.0, 0x1C / 255.
                               .limit = {0.93, 0.94, 0.95, 1},
                               .event = {1, 0.42, 0.42, 0.85}};
 
+/* In order of trial; where one is absent the font system gives the nearest sans. */
+static const char *const families[] = {"DejaVu Sans",         "Noto Sans",        "Noto Sans CJK SC",
+                                       "Noto Sans CJK JP",    "Noto Sans CJK KR", "WenQuanYi Zen Hei",
+                                       "Droid Sans Fallback", "Unifont",          "sans-serif"};
+
 static cairo_status_t collect(void *user, const unsigned char *data, unsigned int n)
 {
     fi_buf *bytes = user;
@@ -158,12 +163,39 @@ void fi_canvas_color(fi_canvas *canvas, fi_rgba color)
     cairo_set_source_rgba(canvas->cr, color.r, color.g, color.b, color.a);
 }
 
+static void select_font(fi_canvas *canvas, const char *family)
+{
+    cairo_select_font_face(canvas->cr, family, CAIRO_FONT_SLANT_NORMAL,
+                           canvas->bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
+}
+
 void fi_canvas_font(fi_canvas *canvas, double size, bool bold)
 {
-    /* Where DejaVu Sans is absent the font system gives the nearest sans. */
-    cairo_select_font_face(canvas->cr, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL,
-                           bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
+    canvas->bold = bold;
+    select_font(canvas, families[0]);
     cairo_set_font_size(canvas->cr, size);
+}
+
+/* Whether the current font has all characters of `text`, which is clean. */
+static bool font_covers(fi_canvas *canvas, const char *text)
+{
+    cairo_glyph_t *glyphs = NULL;
+    int n = 0;
+    bool covers = !cairo_scaled_font_text_to_glyphs(cairo_get_scaled_font(canvas->cr), 0, 0, text, -1, &glyphs, &n,
+                                                    NULL, NULL, NULL);
+    for (int i = 0; i < n; i++) covers = covers && glyphs[i].index != 0;
+    cairo_glyph_free(glyphs);
+    return covers;
+}
+
+/* cairo's plain text calls draw a whole text in one font: take the first that can. */
+static void find_font(fi_canvas *canvas, const char *text)
+{
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        select_font(canvas, families[i]);
+        if (font_covers(canvas, text)) return;
+    }
+    select_font(canvas, families[0]);
 }
 
 double fi_canvas_measure(fi_canvas *canvas, const char *text)
@@ -234,6 +266,7 @@ static bool copy_clean(const char *text, char out[FI_TEXT_MAX])
 void fi_canvas_fit(fi_canvas *canvas, const char *text, double max_width, char out[FI_TEXT_MAX])
 {
     bool whole = copy_clean(text, out);
+    find_font(canvas, out);
     if (whole && fi_canvas_measure(canvas, out) <= max_width) return;
     for (size_t n = strlen(out);; n--) {
         while (n && ((unsigned char)out[n] & 0xC0) == 0x80) n--; /* to the start of a character */

@@ -21,6 +21,7 @@ typedef struct fi_canvas {
     cairo_t *cr;
     const fi_theme *theme;
     double width, height;
+    bool bold; /* the current font */
     ftl_plot_format format;
     fi_buf bytes; /* SVG and PDF as they grow, PNG at the end */
 } fi_canvas;
@@ -51,7 +52,8 @@ void fi_canvas_text_up(fi_canvas *canvas, double x, double y, fi_anchor anchor, 
 
 /*
  * Copies foreign text so that it can be drawn: what is not UTF-8 becomes U+FFFD, control characters become blanks, and
- * the end becomes an ellipsis where the text is wider than max_width in the current font.
+ * the end becomes an ellipsis where the text is wider than max_width. Until the next fi_canvas_font() the font is one
+ * that has all its characters, if there is any.
  */
 void fi_canvas_fit(fi_canvas *canvas, const char *text, double max_width, char out[FI_TEXT_MAX]);
 

@@ -20,6 +20,7 @@ typedef struct frame {
     ftl_time x_lo, x_hi;
     double y_lo, y_hi;
     double font;
+    bool empty; /* there is no value to draw */
 } frame;
 
 static ftl_time clamp_time(ftl_time t)
@@ -61,7 +62,8 @@ static void cover_layer(const fi_layer *layer, frame *f)
 /* Nothing at all gives 0..1; a single value gets room on both sides; else a margin, as wide as Prophet's. */
 static void pad_y(frame *f)
 {
-    if (f->y_lo > f->y_hi) {
+    f->empty = f->y_lo > f->y_hi;
+    if (f->empty) {
         f->y_lo = 0;
         f->y_hi = 1;
         return;
@@ -165,13 +167,17 @@ static void draw_x_labels(fi_canvas *canvas, const fi_chart *chart, const frame 
                        chart->x_label);
 }
 
-static void draw_y_labels(fi_canvas *canvas, const fi_chart *chart, const frame *f, const fi_ticks *ticks, fi_box box)
+static void draw_y_labels(fi_canvas *canvas, const fi_chart *chart, const frame *f, const fi_ticks *ticks)
 {
-    char label[FI_TEXT_MAX];
     for (size_t i = 0; i < ticks->n; i++)
         fi_canvas_text(canvas, f->box.x - chart->font * 0.5,
                        f->box.y + (1 - ticks->tick[i].at) * f->box.h + chart->font * 0.36, FI_RIGHT,
                        ticks->tick[i].label);
+}
+
+static void draw_y_title(fi_canvas *canvas, const fi_chart *chart, const frame *f, fi_box box)
+{
+    char label[FI_TEXT_MAX];
     if (!chart->y_label) return;
     fi_canvas_fit(canvas, chart->y_label, f->box.h, label);
     fi_canvas_text_up(canvas, box.x + chart->font * 1.3, f->box.y + f->box.h / 2, FI_CENTRE, label);
@@ -229,7 +235,14 @@ static void draw_axes(fi_canvas *canvas, const fi_chart *chart, fi_box box, fram
     draw_grid(canvas, f, &x, &y);
     fi_canvas_color(canvas, canvas->theme->text);
     draw_x_labels(canvas, chart, f, &x);
-    draw_y_labels(canvas, chart, f, &y, box);
+    if (f->empty) {
+        fi_canvas_color(canvas, canvas->theme->axis);
+        fi_canvas_text(canvas, f->box.x + f->box.w / 2, f->box.y + f->box.h / 2, FI_CENTRE, "no values");
+        fi_canvas_color(canvas, canvas->theme->text);
+    } else {
+        draw_y_labels(canvas, chart, f, &y);
+    }
+    draw_y_title(canvas, chart, f, box);
     draw_title(canvas, chart, f);
 }
 

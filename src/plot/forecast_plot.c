@@ -88,30 +88,46 @@ static grid make_grid(size_t n, const ftl_plot_style *style)
     return g;
 }
 
-/* The charts of a grid share type sizes and the head line, and go without axis titles. */
+/* The chart of one item; its layers are borrowed from `layers`. Those of a grid go without axis titles. */
+static fi_chart item_chart(const ftl_plot_item *item, bool alone, double font, const fi_layers *layers)
+{
+    return (fi_chart){.title = alone ? NULL : item_id(item),
+                      .x_label = alone ? "ds" : NULL,
+                      .y_label = alone ? "y" : NULL,
+                      .x_kind = item_x_kind(item),
+                      .font = font,
+                      .right = alone ? 0 : font * 1.5,
+                      .layers = layers->layer,
+                      .n_layers = layers->n};
+}
+
+/* Twice over the items: to find the left margin that suits all, and to draw them. The head has the first one's legend. */
 static ftl_status draw_items(fi_canvas *canvas, const ftl_plot_item *items, const grid *g, const ftl_plot_style *style,
                              ftl_error *err)
 {
-    double width = canvas->width / (double)g->n_columns, height = canvas->height / (double)g->n_rows, top = 0;
-    double font = fi_font_for(width, height);
+    bool alone = g->n == 1;
+    const char *title = style->title ? style->title : alone ? item_id(items) : "";
+    double width = canvas->width / (double)g->n_columns, height = canvas->height / (double)g->n_rows, top = 0, left = 0;
+    double font = fi_font_for(width, height), gap = alone ? 0 : font * 0.8;
     ftl_status st = FTL_OK;
-    for (size_t i = 0; i < g->n && st == FTL_OK; i++) {
+    for (size_t k = 0; k < 2 * g->n && st == FTL_OK; k++) {
+        size_t i = k % g->n;
         fi_layers layers;
         if ((st = item_layers(&items[i], style, &layers, err))) break;
-        if (i == 0) {
-            const char *title = style->title ? style->title : g->n == 1 ? item_id(items) : "";
-            top = fi_page_head(canvas, title, &layers, g->n == 1 ? font : fi_font_for(canvas->width, canvas->height));
+        if (k == g->n) {
+            top = fi_page_head(canvas, title, &layers,
+                               alone ? font : fmin(fi_font_for(canvas->width, canvas->height), 11));
             height = fmax((canvas->height - top) / (double)g->n_rows, 1);
         }
-        fi_chart chart = {.title = g->n == 1 ? NULL : item_id(&items[i]),
-                          .x_label = g->n == 1 ? "ds" : NULL,
-                          .y_label = g->n == 1 ? "y" : NULL,
-                          .x_kind = item_x_kind(&items[i]),
-                          .font = font,
-                          .layers = layers.layer,
-                          .n_layers = layers.n};
-        fi_box box = {(double)(i % g->n_columns) * width, top + (double)(i / g->n_columns) * height, width, height};
-        st = fi_chart_draw(canvas, &chart, box, err);
+        fi_chart chart = item_chart(&items[i], alone, font, &layers);
+        fi_box box = {(double)(i % g->n_columns) * width, top + (double)(i / g->n_columns) * height, width,
+                      fmax(height - gap, 1)};
+        if (k < g->n) {
+            left = fmin(fmax(left, fi_chart_left(canvas, &chart, box)), width / 4);
+        } else {
+            chart.left = left;
+            st = fi_chart_draw(canvas, &chart, box, err);
+        }
         fi_layers_release(&layers);
     }
     return st;
