@@ -63,7 +63,7 @@ static size_t take_date(const char *p, size_t n, ftl_time *midnight, bool *ok)
         if (!is_digit(p[i])) return 0;
     bool separated = p[4] == '-' || p[4] == '/';
     size_t length = separated ? 10 : 8;
-    if (n < length || (separated && p[7] != p[4])) return 0;
+    if (n < length || (separated && p[7] != p[4]) || (n > length && is_digit(p[length]))) return 0;
     const char *m = p + 4 + separated, *d = m + 2 + separated;
     if (!is_digit(m[0]) || !is_digit(m[1]) || !is_digit(d[0]) || !is_digit(d[1])) return 0;
     unsigned year = two_digits(p) * 100 + two_digits(p + 2), month = two_digits(m), day = two_digits(d);
