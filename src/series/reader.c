@@ -122,12 +122,13 @@ ftl_status fi_panel_reader_open(fi_input *input, const char *name, const ftl_csv
         fi_input_close(input);
         return fi_fail_memory(err);
     }
-    ftl_status st = fi_csv_open(&r->csv, input, name, options, whole_size + 1, err);
+    size_t look = whole_size < 64 ? 64 : whole_size + 1; /* enough to tell what kind of file it is */
+    ftl_status st = fi_csv_open(&r->csv, input, name, options, look, err);
     if (st) {
         fi_free(r);
         return st;
     }
-    r->whole = r->csv.rows.at_end;
+    r->whole = r->csv.rows.at_end && r->csv.rows.end <= whole_size;
     r->key = fi_hash_key();
     *out = r;
     return FTL_OK;
