@@ -579,11 +579,9 @@ done:
     return st;
 }
 
-ftl_status fi_csv_read_all(fi_csv *csv, ftl_panel **out, ftl_error *err)
+ftl_status fi_csv_no_rows(const fi_csv *csv, ftl_error *err)
 {
-    ftl_status st = fi_csv_read(csv, 0, NULL, NULL, out, err);
-    if (!st && !*out) st = fi_fail(err, FTL_EDATA, "%s: has a header but no rows", csv->rows.name);
-    return st;
+    return fi_fail(err, FTL_EDATA, "%s: has a header but no rows", csv->rows.name);
 }
 
 static ftl_status read_whole(fi_input *input, const char *name, const ftl_csv_options *options, ftl_panel **out,
@@ -593,7 +591,8 @@ static ftl_status read_whole(fi_input *input, const char *name, const ftl_csv_op
     *out = NULL;
     ftl_status st = fi_csv_open(&csv, input, name, options, FI_ROWS_CAPACITY, err);
     if (st) return st;
-    st = fi_csv_read_all(&csv, out, err);
+    st = fi_csv_read(&csv, 0, NULL, NULL, out, err);
+    if (!st && !*out) st = fi_csv_no_rows(&csv, err);
     fi_csv_close(&csv);
     return st;
 }

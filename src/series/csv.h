@@ -42,7 +42,7 @@ typedef ftl_status (*fi_csv_id_fn)(void *user, const char *id, size_t n, ftl_err
  * *out is NULL at the end of the input. on_id may be NULL.
  */
 ftl_status fi_csv_read(fi_csv *csv, size_t max_rows, fi_csv_id_fn on_id, void *user, ftl_panel **out, ftl_error *err);
-/* All rows; none is FTL_EDATA. */
-ftl_status fi_csv_read_all(fi_csv *csv, ftl_panel **out, ftl_error *err);
+/* FTL_EDATA: the first panel is NULL. */
+ftl_status fi_csv_no_rows(const fi_csv *csv, ftl_error *err);
 
 #endif

@@ -171,12 +171,15 @@ ftl_status ftl_panel_reader_next(ftl_panel_reader *r, size_t max_rows, ftl_panel
     *out = NULL;
     if (max_rows == 0) max_rows = 1;
     if (r->whole) {
-        if (!r->begun) st = fi_csv_read_all(&r->csv, &r->panel, err);
+        if (!r->begun) st = fi_csv_read(&r->csv, 0, NULL, NULL, &r->panel, err);
+        if (!st && !r->panel && !r->begun) st = fi_csv_no_rows(&r->csv, err);
         if (!st && !r->begun) fi_csv_close(&r->csv);
         r->begun = r->begun || !st;
         return !st && r->panel ? next_part(r, max_rows, out, err) : st;
     }
     st = fi_csv_read(&r->csv, max_rows, begin_id, r, out, err);
+    if (!st && !*out && !r->begun) st = fi_csv_no_rows(&r->csv, err);
+    r->begun = r->begun || *out;
     atomic_store(&r->progress, fi_input_progress(r->csv.rows.input));
     return st;
 }
