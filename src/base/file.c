@@ -21,7 +21,8 @@ enum { CHUNK = 1 << 16 }; /* bytes asked of the system at a time, where they go 
 
 struct fi_input {
     char *name;
-    int fd; /* -1: memory */
+    int fd;     /* -1: memory */
+    bool owned; /* fd is ours to close */
     bool gzip, begun, ended;
     z_stream inflater;
     unsigned char *chunk;      /* [CHUNK], what was read ahead: the magic, then compressed bytes */
@@ -177,14 +178,19 @@ ftl_status fi_input_open(const char *path, fi_input **out, ftl_error *err)
         st = fi_fail_memory(err);
         goto fail;
     }
-    in->fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+    in->owned = strcmp(path, "-") != 0;
+    in->fd = in->owned ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
     if (in->fd < 0) {
         st = fi_fail(err, FTL_EIO, "%s: cannot open: %s", path, strerror(errno));
         goto fail;
     }
-    if (fstat(in->fd, &info) == 0 && S_ISREG(info.st_mode)) in->size = (uint64_t)info.st_size;
-    if (in->fd != STDIN_FILENO && S_ISDIR(info.st_mode)) {
-        st = fi_fail(err, FTL_EIO, "%s: is a directory, not a file", path);
+    if (fstat(in->fd, &info)) {
+        st = fi_fail(err, FTL_EIO, "%s: cannot read: %s", in->name, strerror(errno));
+        goto fail;
+    }
+    if (S_ISREG(info.st_mode)) in->size = (uint64_t)info.st_size;
+    if (S_ISDIR(info.st_mode)) {
+        st = fi_fail(err, FTL_EIO, "%s: is a directory, not a file", in->name);
         goto fail;
     }
     *out = in;
@@ -214,7 +220,7 @@ void fi_input_close(fi_input *in)
 {
     if (!in) return;
     if (in->gzip) inflateEnd(&in->inflater);
-    if (in->fd > STDIN_FILENO) close(in->fd);
+    if (in->owned && in->fd >= 0) close(in->fd);
     fi_free(in->chunk);
     fi_free(in->name);
     fi_free(in);
@@ -256,6 +262,7 @@ struct fi_file {
     char *target;    /* what is replaced, links followed; the display name where nothing is */
     char *temporary; /* NULL: written through */
     int fd;
+    bool owned; /* fd is ours to close: not standard output */
     size_t pending;
     char buffer[1 << 16];
 };
@@ -330,6 +337,9 @@ static ftl_status open_temporary(fi_file *file, ftl_error *err)
 static ftl_status open_target(fi_file *file, ftl_error *err)
 {
     struct stat info;
+    size_t n = strlen(file->target);
+    if (n == 0) return fi_fail(err, FTL_EIO, "the name of the file to write is empty");
+    if (file->target[n - 1] == '/') return fi_fail(err, FTL_EIO, "%s: cannot write: is a directory", file->target);
     if (stat(file->target, &info)) return errno == ENOENT ? open_temporary(file, err) : cannot_write(file->target, err);
     if (S_ISDIR(info.st_mode)) return fi_fail(err, FTL_EIO, "%s: cannot write: is a directory", file->target);
     if (!S_ISREG(info.st_mode)) {
@@ -347,10 +357,11 @@ ftl_status fi_file_create(const char *path, fi_file **out, ftl_error *err)
     *out = NULL;
     fi_file *file = fi_alloc(1, sizeof *file);
     if (!file) return fi_fail_memory(err);
+    bool to_stdout = strcmp(path, "-") == 0;
     file->temporary = NULL;
     file->fd = -1;
+    file->owned = !to_stdout;
     file->pending = 0;
-    bool to_stdout = strcmp(path, "-") == 0;
     file->target = to_stdout ? fi_strdup("standard output") : follow_links(path);
     ftl_status st = FTL_OK;
     if (!file->target)
@@ -414,7 +425,7 @@ ftl_status fi_file_commit(fi_file *file, ftl_error *err)
             fi_free(file->temporary);
             file->temporary = NULL;
         }
-    } else if (!st && file->fd != STDOUT_FILENO) {
+    } else if (!st && file->owned) {
         int closed = close(file->fd);
         file->fd = -1;
         if (closed) st = cannot_write(file->target, err);
@@ -426,7 +437,7 @@ ftl_status fi_file_commit(fi_file *file, ftl_error *err)
 void fi_file_discard(fi_file *file)
 {
     if (!file) return;
-    if (file->fd >= 0 && file->fd != STDOUT_FILENO) close(file->fd);
+    if (file->owned && file->fd >= 0) close(file->fd);
     if (file->temporary) unlink(file->temporary);
     fi_free(file->temporary);
     fi_free(file->target);
