@@ -6,6 +6,7 @@
  *
  *     linear    y = (trend + u D_h) (1 + multiplicative) + additive + N(0, sigma)
  *     flat      no trend uncertainty
+ *     logistic  logistic_law.c
  *
  * As Prophet does, h counts future rows, whatever their spacing, and d is their mean spacing.
  */
@@ -113,6 +114,33 @@ done:
     return st;
 }
 
+/* Quantiles of the logistic trend's future rows. */
+static ftl_status logistic_rows(const prophet_model *model, const shift_law *law, const prophet_rows *rows,
+                                const level_map *map, const double *levels, size_t n_levels, double *y_q,
+                                double *trend_q, ftl_error *err)
+{
+    size_t n = law->n;
+    double *mean = fi_alloc(n, sizeof *mean), *eta = fi_alloc(n, sizeof *eta),
+           *half = fi_alloc(n, map->n_tails * sizeof *half);
+    ftl_status st = mean && eta && half ? FTL_OK : fi_fail_memory(err);
+    if (!st) st = prophet_logistic_rows(model, rows, law, levels, n_levels, mean, y_q, err);
+    if (!st && trend_q) st = prophet_shift_quantiles(law->p, law->lag, n, NULL, map->tails, map->n_tails, half, err);
+    if (st || !trend_q) goto done;
+    prophet_logistic_eta(model, rows, law, eta);
+    for (size_t i = 0; i < n; i++) {
+        size_t r = law->first + i;
+        double *q = trend_q + r * n_levels;
+        place(map, n_levels, eta[i], half + i * map->n_tails, law->unit, q); /* eta + u D ... */
+        for (size_t k = 0; k < n_levels; k++) /* ... and what the logistic curve makes of it */
+            q[k] = rows->trend[r] + (rows->cap[r] / (1.0 + exp(-q[k])) - mean[i]);
+    }
+done:
+    fi_free(mean);
+    fi_free(eta);
+    fi_free(half);
+    return st;
+}
+
 ftl_status prophet_exact_quantiles(const prophet_model *model, const prophet_rows *rows, const double *levels,
                                    size_t n_levels, double *y_q, double *trend_q, ftl_error *err)
 {
@@ -124,7 +152,7 @@ ftl_status prophet_exact_quantiles(const prophet_model *model, const prophet_row
     level_map map;
     ftl_status st = level_map_init(&map, levels, n_levels, err);
     if (st) goto done;
-    shift_law law = prophet_shift_law(model, rows, 0);
+    shift_law law = prophet_shift_law(model, rows);
     double sigma = model->sigma_obs[0];
     size_t n_certain = law.p > 0.0 ? law.first : rows->n;
     for (size_t r = 0; r < n_certain; r++) {
@@ -132,7 +160,10 @@ ftl_status prophet_exact_quantiles(const prophet_model *model, const prophet_row
         place(&map, n_levels, centre, map.z, sigma, y_q + r * n_levels);
         for (size_t i = 0; trend_q && i < n_levels; i++) trend_q[r * n_levels + i] = rows->trend[r];
     }
-    if (n_certain < rows->n) st = linear_rows(&law, sigma, rows, &map, n_levels, y_q, trend_q, err);
+    if (n_certain < rows->n)
+        st = model->config.growth == PROPHET_LOGISTIC
+                 ? logistic_rows(model, &law, rows, &map, levels, n_levels, y_q, trend_q, err)
+                 : linear_rows(&law, sigma, rows, &map, n_levels, y_q, trend_q, err);
 done:
     level_map_release(&map);
     return st;

@@ -4,8 +4,8 @@
  *   vectorised   shifts of slope fall on whole future steps (the law of shift_law.h)
  *   paths        changepoints arrive as a Poisson process of rate S on (1, last t], as in Taylor & Letham (2018)
  *
- * Sample s has two random streams of its own, for the trend and for the noise, and belongs to posterior draw
- * s mod n_draws, so that it is the same whatever the number of samples, and every draw gets its share of any number.
+ * Sample s has two random streams of its own, for the trend and for the noise, so that it is the same whatever the
+ * number of samples. Under logistic growth the vectorised variant is centred as logistic_law.c says.
  */
 #include "prophet/shift_law.h"
 
@@ -18,12 +18,6 @@
 
 enum { TREND_STREAM, NOISE_STREAM };
 enum { BLOCK = 16 }; /* paths made together, so that a row of the output is written in whole cache lines */
-
-/* What one posterior draw fixes. */
-typedef struct draw_rows {
-    double sigma, lambda, rate;                            /* rate: new changepoints per unit of t */
-    const double *trend, *cap, *additive, *multiplicative; /* [n]; trend is the deterministic one */
-} draw_rows;
 
 /* Steps to the next shift, 1, 2, ...: geometric with chance p; more than any horizon if p is 0. */
 static double steps_to_shift(fi_rng *rng, double log_none)
@@ -53,14 +47,14 @@ static void step_shifts(fi_rng *rng, const shift_law *law, double *path)
 }
 
 /* path[n] = sum_j delta_j max(0, t - s_j), the changepoints s_j arriving after t = 1 with exponential waits. */
-static void poisson_shifts(fi_rng *rng, const draw_rows *d, const double *t, size_t n, double *path)
+static void poisson_shifts(fi_rng *rng, double rate, double lambda, const double *t, size_t n, double *path)
 {
     double level = 0.0, slope = 0.0, now = 1.0;
-    double next = d->rate > 0.0 ? 1.0 - log(fi_rng_uniform(rng)) / d->rate : INFINITY;
+    double next = rate > 0.0 ? 1.0 - log(fi_rng_uniform(rng)) / rate : INFINITY;
     for (size_t i = 0; i < n; i++) {
-        for (; next <= t[i]; next -= log(fi_rng_uniform(rng)) / d->rate) {
+        for (; next <= t[i]; next -= log(fi_rng_uniform(rng)) / rate) {
             level += slope * (next - now);
-            slope += d->lambda * fi_rng_laplace(rng);
+            slope += lambda * fi_rng_laplace(rng);
             now = next;
         }
         level += slope * (t[i] - now);
@@ -69,130 +63,67 @@ static void poisson_shifts(fi_rng *rng, const draw_rows *d, const double *t, siz
     }
 }
 
-static void linear_path(const draw_rows *d, size_t first, size_t n, double *path)
+/* From shifts of level (of eta, for logistic growth) to the trend of future rows. */
+static void shifted_trend(const prophet_model *model, const prophet_rows *rows, const shift_law *law, const double *eta,
+                          const double *mean, double *path)
 {
-    for (size_t i = 0; i < n; i++) path[i] += d->trend[first + i];
-}
-
-/* Paths of one posterior draw: samples first_sample, first_sample + n_draws, ... */
-static void sample_draw(const prophet_model *model, const prophet_rows *rows, const shift_law *law, const draw_rows *d,
-                        size_t draw, size_t n_samples, uint64_t seed, double *paths, double *y, double *trend)
-{
-    size_t n = rows->n, stride = model->n_draws;
-    for (size_t s0 = draw; s0 < n_samples; s0 += BLOCK * stride) {
-        size_t n_block = (n_samples - s0 + stride - 1) / stride;
-        if (n_block > BLOCK) n_block = BLOCK;
-        for (size_t b = 0; b < n_block; b++) {
-            double *path = paths + b * n;
-            fi_rng rng;
-            fi_rng_init(&rng, seed, TREND_STREAM, s0 + b * stride);
-            memcpy(path, d->trend, law->first * sizeof *path);
-            if (model->config.growth == PROPHET_FLAT)
-                memset(path + law->first, 0, law->n * sizeof *path);
-            else if (model->config.vectorized)
-                step_shifts(&rng, law, path + law->first);
-            else
-                poisson_shifts(&rng, d, rows->t + law->first, law->n, path + law->first);
-            linear_path(d, law->first, law->n, path + law->first);
-        }
-        for (size_t r = 0; trend && r < n; r++)
-            for (size_t b = 0; b < n_block; b++) trend[r * n_samples + s0 + b * stride] = paths[b * n + r];
-        if (!y) continue;
-        for (size_t b = 0; b < n_block; b++) {
-            double *path = paths + b * n;
-            fi_rng rng;
-            fi_rng_init(&rng, seed, NOISE_STREAM, s0 + b * stride);
-            for (size_t r = 0; r < n; r++)
-                path[r] = path[r] * (1.0 + d->multiplicative[r]) + d->additive[r] + d->sigma * fi_rng_normal(&rng);
-        }
-        for (size_t r = 0; r < n; r++)
-            for (size_t b = 0; b < n_block; b++) y[r * n_samples + s0 + b * stride] = paths[b * n + r];
+    for (size_t i = 0; i < law->n; i++) {
+        size_t r = law->first + i;
+        if (model->config.growth == PROPHET_LOGISTIC) {
+            double curve = rows->cap[r] / (1.0 + exp(-(eta[i] + path[i])));
+            path[i] = model->config.vectorized ? rows->trend[r] + (curve - mean[i]) : curve;
+        } else
+            path[i] += rows->trend[r];
     }
 }
 
 ftl_status prophet_sample(const prophet_model *model, const prophet_rows *rows, size_t n_samples, uint64_t seed,
                           double *y, double *trend, ftl_error *err)
 {
-    size_t n = rows->n, S = model->n_changepoints, n_draws = model->n_draws;
-    double *paths = fi_alloc(n, BLOCK * sizeof *paths), *mean = fi_alloc(n, sizeof *mean);
-    ftl_status st = FTL_OK;
-    if (!paths || !mean) {
-        st = fi_fail_memory(err);
-        goto done;
+    if (model->n_draws != 1)
+        return fi_fail(err, FTL_EINTERNAL, "samples are drawn for one set of parameters at a time, not %zu",
+                       model->n_draws);
+    size_t n = rows->n;
+    shift_law law = prophet_shift_law(model, rows);
+    bool logistic = model->config.growth == PROPHET_LOGISTIC;
+    double *paths = fi_alloc(n, BLOCK * sizeof *paths), *eta = fi_alloc(law.n, sizeof *eta),
+           *mean = fi_alloc(law.n, sizeof *mean), sigma = model->sigma_obs[0];
+    ftl_status st = paths && eta && mean ? FTL_OK : fi_fail_memory(err);
+    if (!st && logistic && law.n) {
+        prophet_logistic_eta(model, rows, &law, eta);
+        if (model->config.vectorized) st = prophet_logistic_rows(model, rows, &law, NULL, 0, mean, NULL, err);
     }
-    for (size_t draw = 0; draw < n_draws && draw < n_samples; draw++) {
-        shift_law law = prophet_shift_law(model, rows, draw);
-        draw_rows d = {.sigma = model->sigma_obs[draw],
-                       .lambda = law.lambda,
-                       .rate = (double)S,
-                       .trend = rows->trend,
-                       .cap = rows->cap,
-                       .additive = rows->additive_draws ? rows->additive_draws + draw * n : rows->additive,
-                       .multiplicative =
-                           rows->multiplicative_draws ? rows->multiplicative_draws + draw * n : rows->multiplicative};
-        if (n_draws > 1) {
-            prophet_trend((prophet_growth)model->config.growth, model->k[draw], model->m[draw], model->delta + draw * S,
-                          model->changepoints_t, S, rows->t, rows->cap, n, mean);
-            d.trend = mean;
+    if (st) goto done;
+    for (size_t s0 = 0; s0 < n_samples; s0 += BLOCK) {
+        size_t n_block = n_samples - s0 < BLOCK ? n_samples - s0 : BLOCK;
+        fi_rng rng;
+        for (size_t b = 0; b < n_block; b++) {
+            double *path = paths + b * n, *future = path + law.first;
+            fi_rng_init(&rng, seed, TREND_STREAM, s0 + b);
+            memcpy(path, rows->trend, law.first * sizeof *path);
+            if (model->config.growth == PROPHET_FLAT)
+                memset(future, 0, law.n * sizeof *path);
+            else if (model->config.vectorized)
+                step_shifts(&rng, &law, future);
+            else
+                poisson_shifts(&rng, law.rate, law.lambda, rows->t + law.first, law.n, future);
+            shifted_trend(model, rows, &law, eta, mean, future);
         }
-        sample_draw(model, rows, &law, &d, draw, n_samples, seed, paths, y, trend);
+        for (size_t r = 0; trend && r < n; r++)
+            for (size_t b = 0; b < n_block; b++) trend[r * n_samples + s0 + b] = paths[b * n + r];
+        if (!y) continue;
+        for (size_t b = 0; b < n_block; b++) {
+            double *path = paths + b * n;
+            fi_rng_init(&rng, seed, NOISE_STREAM, s0 + b);
+            for (size_t r = 0; r < n; r++)
+                path[r] = path[r] * (1.0 + rows->multiplicative[r]) + rows->additive[r] + sigma * fi_rng_normal(&rng);
+        }
+        for (size_t r = 0; r < n; r++)
+            for (size_t b = 0; b < n_block; b++) y[r * n_samples + s0 + b] = paths[b * n + r];
     }
 done:
     fi_free(paths);
+    fi_free(eta);
     fi_free(mean);
     return st;
-}
-
-/* ---- quantiles of samples --------------------------------------------------------------------------------------- */
-
-/* Rearranges x[low..high] so that x[k] is what sorting would put there, smaller ones before it (Hoare's find). */
-static void select_rank(double *x, size_t low, size_t high, size_t k)
-{
-    while (low < high) {
-        double pivot = x[low + (high - low) / 2];
-        size_t i = low, j = high;
-        for (;;) {
-            while (x[i] < pivot) i++;
-            while (x[j] > pivot) j--;
-            if (i >= j) break;
-            double swap = x[i];
-            x[i++] = x[j], x[j--] = swap;
-        }
-        /* x[low..j] <= pivot <= x[j+1..high] */
-        if (k <= j)
-            high = j;
-        else
-            low = j + 1;
-    }
-}
-
-ftl_status prophet_sampled_quantiles(const double *samples, size_t n, size_t n_samples, const double *levels,
-                                     size_t n_levels, double *q)
-{
-    if (n_samples == 0) return FTL_EINVAL;
-    double *row = fi_alloc(n_samples, sizeof *row);
-    if (!row) return FTL_ENOMEM;
-    for (size_t r = 0; r < n; r++) {
-        memcpy(row, samples + r * n_samples, n_samples * sizeof *row);
-        size_t low = 0; /* x[0..low) hold the smallest: levels usually ascend, and need only search further up */
-        double last = 0.0;
-        for (size_t i = 0; i < n_levels; i++) {
-            double place = levels[i] * (double)(n_samples - 1);
-            size_t k = (size_t)place;
-            if (levels[i] < last) low = 0;
-            last = levels[i];
-            select_rank(row, low, n_samples - 1, k);
-            low = k;
-            double above = row[k], part = place - (double)k;
-            if (k + 1 < n_samples) {
-                above = row[k + 1];
-                for (size_t j = k + 2; j < n_samples; j++) above = fmin(above, row[j]);
-            }
-            /* numpy's interpolation, which is exact at both ends and monotone */
-            double gap = above - row[k];
-            q[r * n_levels + i] = part >= 0.5 ? above - gap * (1.0 - part) : row[k] + gap * part;
-        }
-    }
-    fi_free(row);
-    return FTL_OK;
 }

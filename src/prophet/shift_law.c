@@ -52,9 +52,9 @@ double prophet_shift_cumulant4(double p, size_t h)
     return 12.0 * p * (2.0 - p) * n * (4.0 * n * n - 1.0) * (12.0 * n * n - 7.0) / 240.0;
 }
 
-shift_law prophet_shift_law(const prophet_model *model, const prophet_rows *rows, size_t draw)
+shift_law prophet_shift_law(const prophet_model *model, const prophet_rows *rows)
 {
-    const double *delta = model->delta + draw * model->n_changepoints, *history = model->history.t;
+    const double *delta = model->delta, *history = model->history.t;
     shift_law law = {.lag = model->config.growth == PROPHET_LOGISTIC};
     while (law.first < rows->n && rows->t[law.first] <= 1.0) law.first++;
     law.n = rows->n - law.first;
@@ -65,7 +65,8 @@ shift_law prophet_shift_law(const prophet_model *model, const prophet_rows *rows
         d = (history[model->history.n - 1] - history[0]) / (double)(model->history.n - 1);
     for (size_t j = 0; j < model->n_changepoints; j++) sum += fabs(delta[j]);
     law.lambda = 1e-8 + (model->n_changepoints ? sum / (double)model->n_changepoints : 0.0);
-    law.p = model->config.growth == PROPHET_FLAT ? 0.0 : fmin(1.0, (double)model->n_changepoints * d);
+    law.rate = (double)model->n_changepoints;
+    law.p = model->config.growth == PROPHET_FLAT ? 0.0 : fmin(1.0, law.rate * d);
     law.unit = law.lambda * d;
     return law;
 }
@@ -176,15 +177,14 @@ static void contour_target(contour *c, double ratio)
 
 /* ---- quantiles ------------------------------------------------------------------------------------------------ */
 
-static void tail_centre(const contour *c, tail *v, double x)
+/* Weights w [n, 2, terms] that turn what is inverted into P(X > x + d) = sum_m coef[m] d^m. */
+static inline void weigh(const contour *c, double x, int terms, double *w)
 {
-    v->centre = x;
-    for (size_t k = 0; k < c->n; k++) {
-        double size = exp(-x * c->sr[k]), *w = v->weights + 2 * TAYLOR * k;
-        double er = size * cos(x * c->si[k]), ei = -size * sin(x * c->si[k]);
+    for (size_t k = 0; k < c->n; k++, w += 2 * terms) {
+        double size = exp(-x * c->sr[k]), er = size * cos(x * c->si[k]), ei = -size * sin(x * c->si[k]);
         double r = c->cr[k] * er - c->ci[k] * ei, i = c->cr[k] * ei + c->ci[k] * er;
-        for (int m = 0; m < TAYLOR; m++) { /* times (-s)^m / m! */
-            w[m] = r, w[TAYLOR + m] = i;
+        for (int m = 0; m < terms; m++) { /* times (-s)^m / m! */
+            w[m] = r, w[terms + m] = i;
             double over = -1.0 / (m + 1), next = over * (r * c->sr[k] - i * c->si[k]);
             i = over * (r * c->si[k] + i * c->sr[k]);
             r = next;
@@ -192,16 +192,25 @@ static void tail_centre(const contour *c, tail *v, double x)
     }
 }
 
-/* Coefficients of P(X > centre + x) in x. */
-static void tail_taylor(const contour *c, const tail *v, double coef[TAYLOR])
+static inline void expand(const contour *c, const double *restrict w, int terms, double *coef)
 {
     double sum[TAYLOR] = {0.0};
-    const double *restrict w = v->weights;
-    for (size_t k = 0; k < c->n; k++, w += 2 * TAYLOR) {
+    for (size_t k = 0; k < c->n; k++, w += 2 * terms) {
         double gr = c->gr[k], gi = c->gi[k];
-        for (int m = 0; m < TAYLOR; m++) sum[m] += w[m] * gr - w[TAYLOR + m] * gi;
+        for (int m = 0; m < terms; m++) sum[m] += w[m] * gr - w[terms + m] * gi;
     }
-    memcpy(coef, sum, sizeof sum);
+    memcpy(coef, sum, (size_t)terms * sizeof *coef);
+}
+
+static void tail_centre(const contour *c, tail *v, double x)
+{
+    v->centre = x;
+    weigh(c, x, TAYLOR, v->weights);
+}
+
+static void tail_taylor(const contour *c, const tail *v, double coef[TAYLOR])
+{
+    expand(c, v->weights, TAYLOR, coef);
 }
 
 /* Solves the polynomial for alpha from `*x` (absolute). False if it is not to be trusted there. */
@@ -334,4 +343,108 @@ done:
     fi_free(tail_list);
     fi_free(weights);
     return st;
+}
+
+/* ---- a table of the law ----------------------------------------------------------------------------------------- */
+
+/*
+ * At nodes of log x: P(D > x), then the density of log D, x g(x), and its first and second derivative in log x. Quintic
+ * polynomials between the nodes are exact to about 1e-8.
+ */
+enum { TABLE_TERMS = 4 };
+
+struct shift_table {
+    contour c;
+    double lowest, spacing; /* of log x */
+    size_t n;
+    double *weights, *value; /* [n, contour capacity, 2, TABLE_TERMS]; [n, TABLE_TERMS] */
+};
+
+ftl_status prophet_shift_table_new(double p, size_t last, shift_table **out, ftl_error *err)
+{
+    *out = NULL;
+    shift_table *t = fi_calloc(1, sizeof *t);
+    if (!t) return fi_fail_memory(err);
+    t->lowest = log(0.02); /* a_1 is 1/2: below, the law is smooth */
+    t->spacing = 0.25;
+    double top = 40.0 * (double)last + 9.0 * sqrt(prophet_shift_variance(p, last));
+    t->n = (size_t)((log(top) - t->lowest) / t->spacing) + 2;
+    ftl_status st = contour_new(&t->c, p, last, 0.0, 0.0, err);
+    if (st) goto done;
+    t->weights = fi_alloc(t->n, 2 * TABLE_TERMS * t->c.capacity * sizeof *t->weights);
+    t->value = fi_alloc(t->n, TABLE_TERMS * sizeof *t->value);
+    if (!t->weights || !t->value) st = fi_fail_memory(err);
+done:
+    if (st)
+        prophet_shift_table_free(t);
+    else
+        *out = t;
+    return st;
+}
+
+void prophet_shift_table_free(shift_table *t)
+{
+    if (!t) return;
+    fi_free(t->c.block);
+    fi_free(t->weights);
+    fi_free(t->value);
+    fi_free(t);
+}
+
+void prophet_shift_table_step(shift_table *t, size_t h, size_t last)
+{
+    if (h > t->c.last) {
+        size_t end = h < 16 ? 32 : 2 * h;
+        contour_open(&t->c, end < last ? end : last, 0.0, 0.0);
+        for (size_t i = 0; i < t->n; i++)
+            weigh(&t->c, exp(t->lowest + (double)i * t->spacing), TABLE_TERMS,
+                  t->weights + i * 2 * TABLE_TERMS * t->c.capacity);
+    }
+    contour_advance(&t->c, h);
+    contour_target(&t->c, 0.0);
+    for (size_t i = 0; i < t->n; i++) {
+        double x = exp(t->lowest + (double)i * t->spacing), coef[TABLE_TERMS], *v = t->value + i * TABLE_TERMS;
+        expand(&t->c, t->weights + i * 2 * TABLE_TERMS * t->c.capacity, TABLE_TERMS, coef);
+        double g = -coef[1] * x, g1 = -2.0 * coef[2] * x * x, g2 = -6.0 * coef[3] * x * x * x;
+        v[0] = coef[0];
+        v[1] = g;
+        v[2] = g + g1;
+        v[3] = g + 3.0 * g1 + g2;
+    }
+}
+
+/* The quintic through values, slopes and curvatures at both ends; s in [0, 1] between them, w their distance. */
+static double quintic(double w, double s, double f0, double d0, double c0, double f1, double d1, double c1)
+{
+    double b0 = w * d0, a0 = 0.5 * w * w * c0, b1 = w * d1, a1 = 0.5 * w * w * c1;
+    double rest = f1 - f0 - b0 - a0, slope = b1 - b0 - 2.0 * a0, bend = a1 - a0;
+    double k3 = 10.0 * rest - 4.0 * slope + bend, k4 = -15.0 * rest + 7.0 * slope - 2.0 * bend,
+           k5 = 6.0 * rest - 3.0 * slope + bend;
+    return f0 + s * (b0 + s * (a0 + s * (k3 + s * (k4 + s * k5))));
+}
+
+/* Below the table the law is smooth on the scale of a_1: the Taylor polynomial at its first node. */
+static double below_table(const shift_table *t, double log_x, bool density)
+{
+    const double *v = t->value;
+    double x0 = exp(t->lowest), x = exp(log_x), d = (x - x0) / x0, g0 = v[1], g1 = v[2] - g0, g2 = v[3] - g0 - 3.0 * g1;
+    return density ? x / x0 * (g0 + d * (g1 + 0.5 * d * g2)) : v[0] - d * (g0 + d * (g1 / 2.0 + d * g2 / 6.0));
+}
+
+double prophet_shift_survival(const shift_table *t, double log_x)
+{
+    double at = (log_x - t->lowest) / t->spacing;
+    if (at >= (double)(t->n - 1)) return 0.0;
+    if (at < 0.0) return below_table(t, log_x, false);
+    const double *a = t->value + (size_t)at * TABLE_TERMS, *b = a + TABLE_TERMS;
+    return fmax(0.0, quintic(t->spacing, at - floor(at), a[0], -a[1], -a[2], b[0], -b[1], -b[2]));
+}
+
+double prophet_shift_density(const shift_table *t, double log_x)
+{
+    double at = (log_x - t->lowest) / t->spacing;
+    if (at >= (double)(t->n - 1)) return 0.0;
+    if (at < 0.0) return below_table(t, log_x, true);
+    const double *a = t->value + (size_t)at * TABLE_TERMS, *b = a + TABLE_TERMS;
+    return fmax(0.0, quintic(t->spacing, at - floor(at), a[1], a[2], a[3], b[1], b[2], b[3]));
 }

@@ -16,13 +16,14 @@
 typedef struct shift_law {
     double p;        /* chance of a shift per step, in [0, 1] */
     double lambda;   /* mean |delta| + 1e-8 */
+    double rate;     /* changepoints per unit of t: S */
     double unit;     /* lambda d: what one unit of D_h is on the scaled trend */
     size_t lag;      /* future row i (from 0) has h = i + 1 - lag */
     size_t first, n; /* future rows are [first, first + n) */
 } shift_law;
 
-/* The law that Prophet's vectorised sampler follows for these rows and one draw of the parameters. */
-shift_law prophet_shift_law(const prophet_model *model, const prophet_rows *rows, size_t draw);
+/* The law that Prophet's vectorised sampler follows for these rows. */
+shift_law prophet_shift_law(const prophet_model *model, const prophet_rows *rows);
 
 /* Variance and fourth cumulant of D_h. */
 double prophet_shift_variance(double p, size_t h);
@@ -35,5 +36,24 @@ double prophet_shift_cumulant4(double p, size_t h);
  */
 ftl_status prophet_shift_quantiles(double p, size_t lag, size_t n, const double *ratio, const double *tails,
                                    size_t n_tails, double *q, ftl_error *err);
+
+/* The law without a normal part, at one step after the other (ascending h, 1 <= h <= last). */
+typedef struct shift_table shift_table;
+ftl_status prophet_shift_table_new(double p, size_t last, shift_table **out, ftl_error *err);
+void prophet_shift_table_free(shift_table *table);
+void prophet_shift_table_step(shift_table *table, size_t h, size_t last);
+/* At the current step: P(D > x), and the density of log D at x > 0 (half the law is below 0), by the logarithm of x. */
+double prophet_shift_survival(const shift_table *table, double log_x);
+double prophet_shift_density(const shift_table *table, double log_x);
+
+/*
+ * Logistic growth (logistic_law.c): the shifts bend eta, trend = cap / (1 + exp(-(eta + u D))), and draws are centred
+ * on the deterministic trend. mean [law->n]: the expectation of the trend at future rows. y_q [rows->n, n_levels],
+ * NULL if not wanted: quantiles of the future rows.
+ */
+ftl_status prophet_logistic_rows(const prophet_model *model, const prophet_rows *rows, const shift_law *law,
+                                 const double *levels, size_t n_levels, double *mean, double *y_q, ftl_error *err);
+/* eta at future rows, [law->n]. */
+void prophet_logistic_eta(const prophet_model *model, const prophet_rows *rows, const shift_law *law, double *eta);
 
 #endif

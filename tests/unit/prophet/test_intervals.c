@@ -118,6 +118,42 @@ TEST(closed_form_and_sampling_agree)
     }
 }
 
+TEST(closed_form_and_sampling_agree_under_logistic_growth)
+{
+    /* As above. The centring of the samples is not from samples but from prophet_logistic_rows(): their means test it. */
+    static const double levels[6] = {0.001, 0.1, 0.4, 0.8, 0.975, 0.9999};
+    static const struct {
+        size_t S;
+        double lambda, sigma, step, multiplicative, eta;
+    } cases[] = {{25, 0.15, 0.04, 0.0004, 0.0, 0.0}, {25, 5.0, 0.03, 0.01, -0.3, 1.0},
+                 {10, 60.0, 1e-4, 0.02, 0.2, 3.0},   {25, 3.0, 0.05, 0.05, 0.0, -2.0},
+                 {5, 30.0, 1e-9, 0.01, -1.7, -2.0},  {10, 500.0, 0.05, 0.02, 0.0, 30.0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        enum { N = 400000 };
+        toy_init(&x, PROPHET_LOGISTIC, cases[i].S, cases[i].lambda, cases[i].sigma, 1, 8, cases[i].step);
+        double even = 0.0; /* of the hinges at t = 1, so that eta there is that of the case */
+        for (size_t j = 0; j < cases[i].S; j++) even += x.delta[j] * (1.0 - x.changes[j]);
+        x.m = 1.0 - (cases[i].eta - even) / x.k;
+        toy_trend(&x);
+        for (size_t r = 0; r < x.rows.n; r++)
+            x.multiplicative[r] = cases[i].multiplicative * (1.0 + 0.1 * (double)(r % 3));
+        CHECK_INT(quantiles(levels, 6), FTL_OK);
+        CHECK(disagreement(N, levels, 6) < 5.0);
+        double *trend = calloc(x.rows.n * N, sizeof *trend);
+        CHECK(trend);
+        CHECK_INT(prophet_sample(&x.model, &x.rows, N, 8, NULL, trend, NULL), FTL_OK);
+        for (size_t r = 0; r < x.rows.n; r++) {
+            double sum = 0.0, squares = 0.0;
+            for (size_t s = 0; s < N; s++) {
+                double off = trend[r * N + s] - x.trend[r];
+                sum += off, squares += off * off;
+            }
+            CHECK_NEAR(sum / N, 0.0, 1e-9 + 5.0 * sqrt(squares / N / N));
+        }
+        free(trend);
+    }
+}
+
 static void check_order_and_symmetry(size_t n)
 {
     for (size_t r = 0; r < x.rows.n; r++) {
@@ -221,6 +257,7 @@ int main(void)
         cmocka_unit_test(levels_inside_the_atom_are_the_trend_itself),
         cmocka_unit_test(history_is_normal_and_flat_growth_has_no_trend_uncertainty),
         cmocka_unit_test(closed_form_and_sampling_agree),
+        cmocka_unit_test(closed_form_and_sampling_agree_under_logistic_growth),
         cmocka_unit_test(degenerate_models_stay_ordered_symmetric_and_finite),
         cmocka_unit_test(a_multiplicative_factor_of_zero_leaves_only_noise),
         cmocka_unit_test(intervals_scale_with_the_series),
