@@ -258,6 +258,9 @@ typedef struct prophet_rows {
     const double *cap;            /* [n] scaled; NULL unless logistic */
     const double *additive;       /* [n] X_a beta */
     const double *multiplicative; /* [n] X_m beta */
+    /* For prophet_sample() of n_draws > 1: [n_draws, n], X beta of each draw; NULL: the above serve every draw. (The
+       trend of each draw is made from its parameters.) */
+    const double *additive_draws, *multiplicative_draws;
 } prophet_rows;
 
 /*
@@ -269,11 +272,16 @@ ftl_status prophet_exact_quantiles(const prophet_model *model, const prophet_row
                                    size_t n_levels, double *y_q, double *trend_q, ftl_error *err);
 /*
  * Prophet's Monte Carlo, both variants (config.vectorized): y [n, n_samples], trend [n, n_samples] (either may be
- * NULL), scaled units. Sample s of a given seed is the same whatever n_samples is (Philox stream per sample).
- * Only for n_draws = 1: of a model with more, the caller passes one draw after the other.
+ * NULL), scaled units. Sample s of a given seed is the same whatever n_samples is (Philox stream per sample); of
+ * n_draws posterior draws it uses number s mod n_draws.
  */
 ftl_status prophet_sample(const prophet_model *model, const prophet_rows *rows, size_t n_samples, uint64_t seed,
                           double *y, double *trend, ftl_error *err);
+/* Of each row of samples [n, n_samples] the quantiles q [n, n_levels], interpolated linearly as by numpy.
+   FTL_ENOMEM, or FTL_EINVAL if n_samples is 0. */
+ftl_status prophet_sampled_quantiles(const double *samples, size_t n, size_t n_samples, const double *levels,
+                                     size_t n_levels, double *q);
+
 /* predict.c, json.c: the functions of the forecaster table. */
 ftl_status prophet_predict(const void *model, const ftl_predict_args *args, ftl_forecast **out, ftl_error *err);
 ftl_status prophet_save(const void *model, json_t **out, ftl_error *err);

@@ -4,8 +4,8 @@
  *   vectorised   shifts of slope fall on whole future steps (the law of shift_law.h)
  *   paths        changepoints arrive as a Poisson process of rate S on (1, last t], as in Taylor & Letham (2018)
  *
- * Sample s has two random streams of its own, for the trend and for the noise, so that it is the same whatever the
- * number of samples. Under logistic growth the vectorised variant is centred as logistic_law.c says.
+ * Sample s has two random streams of its own, for the trend and for the noise, and follows posterior draw s mod
+ * n_draws, so that it is the same whatever the number of samples, and all draws take part evenly. Under logistic growth the vectorised variant is centred as logistic_law.c says.
  */
 #include "prophet/shift_law.h"
 
@@ -77,29 +77,41 @@ static void shifted_trend(const prophet_model *model, const prophet_rows *rows, 
     }
 }
 
-ftl_status prophet_sample(const prophet_model *model, const prophet_rows *rows, size_t n_samples, uint64_t seed,
-                          double *y, double *trend, ftl_error *err)
+typedef struct sampler {
+    size_t n_samples, n_draws;
+    uint64_t seed;
+    double *y, *trend;  /* [n, n_samples] or NULL */
+    double *paths;      /* [BLOCK, n] */
+    double *fitted;     /* [n] deterministic trend of a draw */
+    double *eta, *mean; /* [n] of future rows, logistic growth */
+} sampler;
+
+static void write_block(const double *paths, size_t n, size_t n_block, size_t first, size_t stride, size_t n_samples,
+                        double *out)
 {
-    if (model->n_draws != 1)
-        return fi_fail(err, FTL_EINTERNAL, "samples are drawn for one set of parameters at a time, not %zu",
-                       model->n_draws);
-    size_t n = rows->n;
+    for (size_t r = 0; r < n; r++)
+        for (size_t b = 0; b < n_block; b++) out[r * n_samples + first + b * stride] = paths[b * n + r];
+}
+
+/* Samples first, first + n_draws, ... of one draw: a model and rows with nothing else in them. */
+static ftl_status sample_draw(const sampler *w, const prophet_model *model, const prophet_rows *rows, size_t first,
+                              ftl_error *err)
+{
+    size_t n = rows->n, stride = w->n_draws;
     shift_law law = prophet_shift_law(model, rows);
-    bool logistic = model->config.growth == PROPHET_LOGISTIC;
-    double *paths = fi_alloc(n, BLOCK * sizeof *paths), *eta = fi_alloc(law.n, sizeof *eta),
-           *mean = fi_alloc(law.n, sizeof *mean), sigma = model->sigma_obs[0];
-    ftl_status st = paths && eta && mean ? FTL_OK : fi_fail_memory(err);
-    if (!st && logistic && law.n) {
-        prophet_logistic_eta(model, rows, &law, eta);
-        if (model->config.vectorized) st = prophet_logistic_rows(model, rows, &law, NULL, 0, mean, NULL, err);
+    double sigma = model->sigma_obs[0];
+    if (model->config.growth == PROPHET_LOGISTIC && law.n) {
+        ftl_status st = FTL_OK;
+        prophet_logistic_eta(model, rows, &law, w->eta);
+        if (model->config.vectorized) st = prophet_logistic_rows(model, rows, &law, NULL, 0, w->mean, NULL, err);
+        if (st) return st;
     }
-    if (st) goto done;
-    for (size_t s0 = 0; s0 < n_samples; s0 += BLOCK) {
-        size_t n_block = n_samples - s0 < BLOCK ? n_samples - s0 : BLOCK;
+    for (size_t s0 = first; s0 < w->n_samples; s0 += BLOCK * stride) {
+        size_t left = (w->n_samples - s0 + stride - 1) / stride, n_block = left < BLOCK ? left : BLOCK;
         fi_rng rng;
         for (size_t b = 0; b < n_block; b++) {
-            double *path = paths + b * n, *future = path + law.first;
-            fi_rng_init(&rng, seed, TREND_STREAM, s0 + b);
+            double *path = w->paths + b * n, *future = path + law.first;
+            fi_rng_init(&rng, w->seed, TREND_STREAM, s0 + b * stride);
             memcpy(path, rows->trend, law.first * sizeof *path);
             if (model->config.growth == PROPHET_FLAT)
                 memset(future, 0, law.n * sizeof *path);
@@ -107,23 +119,100 @@ ftl_status prophet_sample(const prophet_model *model, const prophet_rows *rows, 
                 step_shifts(&rng, &law, future);
             else
                 poisson_shifts(&rng, law.rate, law.lambda, rows->t + law.first, law.n, future);
-            shifted_trend(model, rows, &law, eta, mean, future);
+            shifted_trend(model, rows, &law, w->eta, w->mean, future);
         }
-        for (size_t r = 0; trend && r < n; r++)
-            for (size_t b = 0; b < n_block; b++) trend[r * n_samples + s0 + b] = paths[b * n + r];
-        if (!y) continue;
+        if (w->trend) write_block(w->paths, n, n_block, s0, stride, w->n_samples, w->trend);
+        if (!w->y) continue;
         for (size_t b = 0; b < n_block; b++) {
-            double *path = paths + b * n;
-            fi_rng_init(&rng, seed, NOISE_STREAM, s0 + b);
+            double *path = w->paths + b * n;
+            fi_rng_init(&rng, w->seed, NOISE_STREAM, s0 + b * stride);
             for (size_t r = 0; r < n; r++)
                 path[r] = path[r] * (1.0 + rows->multiplicative[r]) + rows->additive[r] + sigma * fi_rng_normal(&rng);
         }
-        for (size_t r = 0; r < n; r++)
-            for (size_t b = 0; b < n_block; b++) y[r * n_samples + s0 + b] = paths[b * n + r];
+        write_block(w->paths, n, n_block, s0, stride, w->n_samples, w->y);
     }
-done:
-    fi_free(paths);
-    fi_free(eta);
-    fi_free(mean);
+    return FTL_OK;
+}
+
+ftl_status prophet_sample(const prophet_model *model, const prophet_rows *rows, size_t n_samples, uint64_t seed,
+                          double *y, double *trend, ftl_error *err)
+{
+    size_t n = rows->n, S = model->n_changepoints, n_draws = model->n_draws;
+    sampler w = {n_samples, n_draws, seed, y, trend, NULL, NULL, NULL, NULL};
+    double *block = fi_alloc(n, (BLOCK + 3) * sizeof *block);
+    if (!block) return fi_fail_memory(err);
+    w.paths = block;
+    w.fitted = block + BLOCK * n, w.eta = w.fitted + n, w.mean = w.eta + n;
+    ftl_status st = FTL_OK;
+    for (size_t d = 0; !st && d < n_draws && d < n_samples; d++) {
+        prophet_model one = *model;
+        prophet_rows own = *rows;
+        one.n_draws = 1;
+        one.k += d, one.m += d, one.sigma_obs += d;
+        if (S) one.delta += d * S;
+        if (n_draws > 1) {
+            prophet_trend((prophet_growth)model->config.growth, one.k[0], one.m[0], one.delta, model->changepoints_t, S,
+                          rows->t, rows->cap, n, w.fitted);
+            own.trend = w.fitted;
+        }
+        if (rows->additive_draws) own.additive = rows->additive_draws + d * n;
+        if (rows->multiplicative_draws) own.multiplicative = rows->multiplicative_draws + d * n;
+        st = sample_draw(&w, &one, &own, d, err);
+    }
+    fi_free(block);
     return st;
+}
+
+/* ---- quantiles of samples --------------------------------------------------------------------------------------- */
+
+/* Rearranges x[low..high] so that x[k] is what sorting would put there, smaller ones before it (Hoare's find). */
+static void select_rank(double *x, size_t low, size_t high, size_t k)
+{
+    while (low < high) {
+        double pivot = x[low + (high - low) / 2];
+        size_t i = low, j = high;
+        for (;;) {
+            while (x[i] < pivot) i++;
+            while (x[j] > pivot) j--;
+            if (i >= j) break;
+            double swap = x[i];
+            x[i++] = x[j], x[j--] = swap;
+        }
+        /* x[low..j] <= pivot <= x[j+1..high] */
+        if (k <= j)
+            high = j;
+        else
+            low = j + 1;
+    }
+}
+
+ftl_status prophet_sampled_quantiles(const double *samples, size_t n, size_t n_samples, const double *levels,
+                                     size_t n_levels, double *q)
+{
+    if (n_samples == 0) return FTL_EINVAL;
+    double *row = fi_alloc(n_samples, sizeof *row);
+    if (!row) return FTL_ENOMEM;
+    for (size_t r = 0; r < n; r++) {
+        memcpy(row, samples + r * n_samples, n_samples * sizeof *row);
+        size_t low = 0; /* x[0..low) hold the smallest: levels usually ascend, and need only search further up */
+        double last = 0.0;
+        for (size_t i = 0; i < n_levels; i++) {
+            double place = levels[i] * (double)(n_samples - 1);
+            size_t k = (size_t)place;
+            if (levels[i] < last) low = 0;
+            last = levels[i];
+            select_rank(row, low, n_samples - 1, k);
+            low = k;
+            double above = row[k], part = place - (double)k;
+            if (k + 1 < n_samples) {
+                above = row[k + 1];
+                for (size_t j = k + 2; j < n_samples; j++) above = fmin(above, row[j]);
+            }
+            /* numpy's interpolation, which is exact at both ends and monotone */
+            double gap = above - row[k];
+            q[r * n_levels + i] = part >= 0.5 ? above - gap * (1.0 - part) : row[k] + gap * part;
+        }
+    }
+    fi_free(row);
+    return FTL_OK;
 }
