@@ -295,10 +295,23 @@ static void dot(cairo_t *cr, double x, double y)
     cairo_line_to(cr, x, y);
 }
 
+/* How far the pen travels up and down, in points. */
+static double rise_and_fall(const frame *f, const fi_layer *layer)
+{
+    double before = NAN, sum = 0;
+    for (size_t i = 0; i < layer->n; i++) {
+        double y = layer->y[i * layer->stride], at = isfinite(y) ? map_y(f, y) : NAN;
+        if (!isnan(before) && !isnan(at)) sum += fabs(at - before);
+        before = at;
+    }
+    return sum;
+}
+
 static void draw_line(fi_canvas *canvas, const frame *f, const fi_layer *layer, bool dashed)
 {
     cairo_t *cr = canvas->cr;
-    bool dense = (double)layer->n > 2 * f->box.w; /* then the line is a ribbon, which should not drown the dots */
+    bool dense =
+        rise_and_fall(f, layer) > 12 * f->box.w; /* a ribbon rather than a line: it should not drown the dots */
     const double width = f->font * (dense ? 0.1 : 0.15), dashes[2] = {f->font * 0.6, f->font * 0.35};
     bucket b = {0};
     size_t run = 0;

@@ -142,7 +142,7 @@ static inline void check_well_formed(const char *svg)
         p = end;
     }
     CHECK_INT(depth, 0);
-    CHECK(elements > 10);
+    CHECK(elements > 5);
 }
 
 #endif

@@ -1,3 +1,5 @@
+#include "base/error.h"
+#include "forecast/forecaster.h"
 #include "picture.h"
 #include "plot/component_plot.h"
 
@@ -98,6 +100,57 @@ TEST(the_trend_has_its_band_and_its_limits)
     ftl_forecast_free(fc);
 }
 
+static size_t three(const void *model)
+{
+    (void)model;
+    return 3;
+}
+
+/* The third one fails where the model asks for it. */
+static ftl_status sawtooth(const void *model, size_t i, ftl_profile **out, ftl_error *err)
+{
+    const bool *fails = model;
+    if (i == 2 && *fails) return fi_fail(err, FTL_ENUMERIC, "no third profile");
+    ftl_profile *p = fi_calloc(1, sizeof *p);
+    if (!p) return fi_fail_memory(err);
+    p->times = fi_calloc(24, sizeof *p->times);
+    p->values = fi_calloc(24, sizeof *p->values);
+    if (!p->times || !p->values) {
+        ftl_profile_free(p);
+        return fi_fail_memory(err);
+    }
+    snprintf(p->name, sizeof p->name, "season %zu", i);
+    p->period_days = 1;
+    p->n = 24;
+    for (size_t k = 0; k < 24; k++) p->times[k] = sunday + (ftl_time)k * FTL_DAY / 24, p->values[k] = (double)(k % 6);
+    *out = p;
+    return FTL_OK;
+}
+
+TEST(profiles_come_from_the_model)
+{
+    const char *names[] = {"trend", "additive_terms"};
+    const ftl_forecaster forecaster = {.name = "test", .n_profiles = three, .profile = sawtooth};
+    bool fails = true;
+    const ftl_model model = {.forecaster = &forecaster, .state = &fails};
+    ftl_forecast *fc = with_components(names, 2);
+    ftl_plot_style style = {.scale = 1};
+    ftl_error err = {FTL_OK, ""};
+    CHECK_INT(ftl_plot_components(&model, fc, &style, FTL_PLOT_PNG, scratch("model.png"), &err), FTL_ENUMERIC);
+    CHECK_TEXT(err.message, "no third profile");
+    fails = false;
+    ftl_status st = FTL_ENOMEM;
+    for (long n = 0; st == FTL_ENOMEM && n < 1000; n++) {
+        CHECK(access(scratch("model.png"), F_OK) != 0);
+        fi_alloc_fail_after(n);
+        st = ftl_plot_components(&model, fc, &style, FTL_PLOT_PNG, scratch("model.png"), &err);
+        fi_alloc_fail_after(-1);
+    }
+    CHECK_INT(st, FTL_OK);
+    cairo_surface_destroy(decode_png(scratch("model.png"), 720, (int)height_of(4)));
+    ftl_forecast_free(fc);
+}
+
 TEST(nothing_to_show_is_said)
 {
     ftl_forecast *fc = with_components(NULL, 0);
@@ -149,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(prophet_shows_its_panels_and_no_others),
                                        cmocka_unit_test(the_trend_has_its_band_and_its_limits),
+                                       cmocka_unit_test(profiles_come_from_the_model),
                                        cmocka_unit_test(nothing_to_show_is_said),
                                        cmocka_unit_test(many_odd_and_empty_panels_are_drawn),
                                        cmocka_unit_test(without_memory_nothing_leaks_or_appears)};

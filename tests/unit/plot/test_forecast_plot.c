@@ -1,3 +1,4 @@
+#include "forecast/forecaster.h"
 #include "picture.h"
 #include <foretell/plot.h>
 
@@ -295,6 +296,39 @@ TEST(history_rows_leave_the_older_rows_out)
     ftl_forecast_free(fc);
 }
 
+static const ftl_time *two_changepoints(const void *model, size_t *n)
+{
+    *n = 2;
+    return model;
+}
+
+TEST(changepoints_are_marked_where_asked)
+{
+    const ftl_time at[2] = {start + 40 * FTL_DAY, start - 900 * FTL_DAY}; /* one lies before what is shown */
+    const ftl_forecaster forecaster = {.name = "test", .changepoints = two_changepoints};
+    const ftl_model model = {.forecaster = &forecaster, .state = (void *)(uintptr_t)at};
+    ftl_forecast *fc = make_forecast("s", FTL_TIME_DATE, start, FTL_DAY, 100);
+    for (size_t i = 0; i < 100; i++) fc->q[i * 5] = fc->q[i * 5 + 1] = NAN; /* no bands */
+    ftl_plot_item item = {NULL, fc, &model};
+    ftl_plot_style style = {.changepoints = true};
+    size_t size[2];
+    for (int i = 0; i < 2; i++) {
+        draw(&item, 1, i ? &style : &plain, FTL_PLOT_SVG, scratch("cp.svg"));
+        char *svg = slurp(scratch("cp.svg"), &size[i]);
+        const char *red = strstr(svg, "stroke:rgb(84%,10%,11%)");
+        CHECK((red != NULL) == (i == 1));
+        if (red) { /* one vertical line: to the same x, and no other */
+            double x[2], y[2];
+            const char *path = strstr(red, " d=\"M ");
+            CHECK(path && sscanf(path, " d=\"M %lf %lf L %lf %lf \"", &x[0], &y[0], &x[1], &y[1]) == 4);
+            CHECK(x[0] == x[1] && y[1] - y[0] > 300);
+            CHECK(strcspn(path + 6, "M") > strcspn(path + 6, "/"));
+        }
+        free(svg);
+    }
+    ftl_forecast_free(fc);
+}
+
 TEST(a_single_future_row_can_be_seen)
 {
     ftl_forecast *fc = make_forecast("s", FTL_TIME_DATE, start, FTL_DAY, 1);
@@ -336,6 +370,7 @@ int main(void)
                                        cmocka_unit_test(a_picture_appears_whole_or_not_at_all),
                                        cmocka_unit_test(dates_and_indices_do_not_mix),
                                        cmocka_unit_test(history_rows_leave_the_older_rows_out),
+                                       cmocka_unit_test(changepoints_are_marked_where_asked),
                                        cmocka_unit_test(a_single_future_row_can_be_seen),
                                        cmocka_unit_test(formats_follow_from_the_name)};
     return cmocka_run_group_tests(tests, NULL, scratch_clear);
