@@ -156,8 +156,8 @@ static ftl_status maximise(stan_target *target, prophet_algorithm algorithm, siz
     if (st) return st;
     if (stop == NEWTON_NOT_FINITE)
         return fi_fail(err, FTL_ENUMERIC,
-                       "%sNewton met a log posterior that is not finite after %zu iterations; look for "
-                       "extreme values of y or of a regressor, or use solver=exact",
+                       "%sNewton met a log posterior that is not finite after %zu iterations: y or a regressor has "
+                       "extreme values, or the columns fit so few rows exactly; use solver=exact",
                        prefix, cert->iterations);
     cert->converged = stop == NEWTON_CONVERGED;
     snprintf(cert->stop, sizeof cert->stop, "%sNewton: %s", prefix,
@@ -184,7 +184,7 @@ ftl_status prophet_solve_stan(const prophet_problem *p, prophet_algorithm algori
     if (!warm) prophet_initial_point(p, x);
     theta[0] = x->k;
     theta[1] = x->m;
-    memcpy(theta + 2, x->delta, p->S * sizeof *theta);
+    for (size_t j = 0; j < p->S; j++) theta[2 + j] = x->delta[j];
     theta[2 + p->S] = log(x->sigma);
     stan_columns_condense(&columns, x->beta, theta + 3 + p->S);
 
@@ -195,7 +195,7 @@ ftl_status prophet_solve_stan(const prophet_problem *p, prophet_algorithm algori
     x->k = theta[0];
     x->m = theta[1];
     x->sigma = exp(theta[2 + p->S]);
-    memcpy(x->delta, theta + 2, p->S * sizeof *theta);
+    for (size_t j = 0; j < p->S; j++) x->delta[j] = theta[2 + j];
     stan_columns_expand(&columns, theta + 3 + p->S, x->beta);
     cert->stan_log_posterior = prophet_log_posterior(p, x, NULL, workspace);
 done:
