@@ -16,7 +16,7 @@ typedef struct fi_theme {
     fi_rgba ground, text, axis, grid, dot, line, limit, event;
 } fi_theme;
 
-/* Lengths are points (1/72 inch), y downwards, whatever the format. */
+/* Lengths are points (1/72 inch), y downwards, whatever the format. Must stay where it was made: cairo knows `bytes`. */
 typedef struct fi_canvas {
     cairo_t *cr;
     const fi_theme *theme;
