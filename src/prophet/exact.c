@@ -154,7 +154,7 @@ static void consider(prophet_exact *s, double v, mode *best)
  */
 static void scan(prophet_exact *s, double low, double high, mode *best)
 {
-    int n = (int)ceil(log(high / low) / log(1.25));
+    int n = (int)ceil(log(high / low) / log(1.6));
     if (n < 8) n = 8;
     double ratio = pow(low / high, 1.0 / n), previous = high, sign = -1.0;
     for (int i = 1; i <= n; i++) {
@@ -188,27 +188,29 @@ static double upper_bound(prophet_exact *s)
 }
 
 /*
- * True if no root lies below `high` by more than a hundredth: v <- phi(SSR(v)) started below all roots, at the variance
- * of least squares without a penalty on delta, rises towards the smallest root and never passes it.
+ * The smallest root: v <- phi(SSR(v)) started below all roots, at the variance of least squares without a penalty on
+ * delta, rises to it and never passes it. Stops at 0.99 `high`: a root that near is the same mode. 0 where least squares
+ * leaves no residual, so that no such bound exists.
  */
-static bool is_unique(prophet_exact *s, double high)
+static double smallest_root(prophet_exact *s, double high)
 {
     size_t T = s->problem->T;
-    double v = prophet_profile_variance(T, prophet_lasso_unpenalised(&s->lasso, 1e-4 * high));
-    for (int i = 0; i < 6 && v > 0; i++) {
-        if (v > 0.99 * high) return true;
+    if (T <= s->lasso.p) return 0;
+    double v = prophet_profile_variance(T, prophet_lasso_unpenalised(&s->lasso, 1e-6 * high));
+    if (!(v > 1e-6 * high)) return 0;
+    for (int i = 0; i < 6; i++) {
+        if (v > 0.99 * high) return high;
         solve_at(s, v);
         double next = prophet_profile_variance(T, s->lasso.ssr);
-        if (!(next > v)) return false;
+        if (!(next > v)) return v;
         v = next;
     }
-    return false;
+    return fixed_point(s, v);
 }
 
 static void additive(prophet_exact *s)
 {
     prophet_lasso *l = &s->lasso;
-    size_t T = s->problem->T;
     memset(l->theta, 0, l->p * sizeof(double));
     prophet_exact_recenter(s, l->theta);
     prophet_design_gram(&s->design, l->G);
@@ -222,14 +224,13 @@ static void additive(prophet_exact *s)
     }
     mode best = {high, INFINITY};
     consider(s, high, &best);
-    if (T <= 2 * l->p) {
+    double low = smallest_root(s, high);
+    if (low == 0) {
         scan(s, fmax(PROPHET_VARIANCE_FLOOR, 1e-13 * high), high, &best);
-    } else if (!is_unique(s, high)) {
-        double low = fixed_point(s, 1e-4 * high);
-        if (low > 0 && low < high * (1.0 - 1e-7)) {
-            consider(s, low, &best);
-            scan(s, low * (1.0 + 1e-6), high, &best);
-        }
+    } else if (low < 0.99 * high) {
+        solve_at(s, low);
+        consider(s, low, &best);
+        scan(s, low * (1.0 + 1e-6), high, &best);
     }
     s->v = best.v;
 }
