@@ -1,8 +1,10 @@
 /*
  * Multiplicative and logistic models: the posterior is not convex. From each of several starts a proximal Gauss-Newton
- * method (the model linearised, the same lasso solved, Levenberg-Marquardt damping where a step fails) finds the active
- * set; then Newton's method on the active coordinates and ln sigma with the exact Hessian makes the point stationary to
- * rounding. What is claimed of the result: a certified local optimum, the best of those found.
+ * method (the model linearised, the same lasso solved, Levenberg-Marquardt damping where a step fails) descends at a
+ * fixed variance, which then falls to phi(SSR): the path is followed from above, as in the convex case, and stops at the
+ * first root instead of jumping over a barrier towards sigma = 0. Then Newton's method on the active coordinates and
+ * ln sigma with the exact Hessian makes the point stationary to rounding. What is claimed of the result: a certified
+ * local optimum, the best of those found.
  */
 #include "prophet/exact.h"
 
@@ -13,12 +15,15 @@
 #include <math.h>
 #include <string.h>
 
+enum { MAX_STEPS = 80, STEPS_BEFORE_NEWTON = 10 }; /* proximal steps from one start; a dozen are usual */
+
 typedef struct search {
     prophet_exact *s;
     double *theta, *trial, *b; /* [p] */
     double *H, *step;          /* [(p + 1), (p + 1)], [p + 1] */
     double *weights;           /* [T] */
     double v, ssr, objective;
+    bool second_order; /* full Gauss-Newton steps no longer succeed */
     void *memory;
 } search;
 
@@ -51,43 +56,69 @@ static void start_at(search *q, const double *theta)
 {
     memcpy(q->theta, theta, q->s->design.p * sizeof(double));
     q->objective = evaluate(q, q->theta, &q->v);
+    q->second_order = false;
     q->ssr = q->s->design.ssr;
 }
 
-/* One accepted Gauss-Newton step, damped as needed. Returns the decrease of the objective, 0 if none can be had. */
-static double gauss_newton_step(search *q, double *damping)
+/*
+ * Solves the lasso of the current quadratic model and moves towards its solution, halving the way until J at the old
+ * variance falls, `tries` times at most. Returns the decrease, 0 if there is none or the model is not convex.
+ */
+static double model_step(search *q, int tries)
+{
+    prophet_exact *s = q->s;
+    prophet_lasso *l = &s->lasso;
+    double before = prophet_exact_objective(s, q->theta, q->ssr, q->v), v;
+    memcpy(l->theta, q->theta, l->p * sizeof(double));
+    l->dropped = 0;
+    prophet_lasso_solve(l, q->v);
+    s->iterations++;
+    if (q->second_order && l->dropped) return 0;
+    for (double f = 1.0; tries > 0; tries--, f *= 0.5) {
+        for (size_t i = 0; i < l->p; i++) q->trial[i] = q->theta[i] + f * (l->theta[i] - q->theta[i]);
+        if (f == 1.0) memcpy(q->trial, l->theta, l->p * sizeof(double)); /* zeros stay zeros */
+        evaluate(q, q->trial, &v);
+        double decrease = before - prophet_exact_objective(s, q->trial, s->design.ssr, q->v);
+        if (!(decrease > 0)) continue;
+        memcpy(q->theta, q->trial, l->p * sizeof(double));
+        q->ssr = s->design.ssr;
+        q->v = v;
+        q->objective = prophet_exact_objective(s, q->theta, q->ssr, v);
+        return decrease;
+    }
+    return 0;
+}
+
+/*
+ * One accepted step: Gauss-Newton as long as its full steps succeed; then the exact Hessian (proximal Newton) where that
+ * is positive, which the curved valleys of multiplicative models need; else Levenberg-Marquardt damping. Returns the
+ * decrease of J at the old variance, 0 if there is none.
+ */
+static double proximal_step(search *q)
 {
     prophet_exact *s = q->s;
     prophet_lasso *l = &s->lasso;
     size_t p = l->p;
+    double *gauss_newton = q->H, decrease = 0;
     prophet_exact_recenter(s, q->theta);
     prophet_design_gram(&s->design, l->G);
-    double *diagonal = q->step;
-    for (size_t i = 0; i < p; i++) diagonal[i] = l->G[i * p + i];
-    for (int attempt = 0; attempt < 40; attempt++) {
-        for (size_t i = 0; i < p; i++) l->G[i * p + i] = diagonal[i] * (1.0 + *damping);
-        memcpy(l->theta, q->theta, p * sizeof(double));
-        double v = q->v;
-        for (int inner = 0; inner < 3; inner++) { /* the linear model's own variance: a few cheap solves */
-            prophet_lasso_solve(l, v);
-            double next = fmax(prophet_profile_variance(s->problem->T, l->ssr), PROPHET_VARIANCE_FLOOR);
-            bool settled = fabs(next - v) < 0.02 * v;
-            v = fmax(next, 0.05 * v); /* never far below the variance that has been reached */
-            if (settled) break;
-        }
-        s->iterations++;
-        memcpy(q->trial, l->theta, p * sizeof(double));
-        double trial_v, objective = evaluate(q, q->trial, &trial_v), decrease = q->objective - objective;
-        if (decrease > 0) {
-            memcpy(q->theta, q->trial, p * sizeof(double));
-            q->objective = objective, q->v = trial_v, q->ssr = s->design.ssr;
-            *damping = *damping < 1e-6 ? 0.0 : *damping * 0.1;
-            return decrease;
-        }
-        *damping = *damping > 0 ? *damping * 10.0 : 1e-4;
-        if (*damping > 1e12) break;
+    if (!q->second_order && (decrease = model_step(q, 1)) > 0) return decrease;
+    if (!q->second_order) {
+        q->second_order = true;
+        prophet_exact_recenter(s, q->theta); /* the trial was evaluated last */
     }
-    return 0;
+    memcpy(gauss_newton, l->G, p * p * sizeof(double));
+    for (size_t i = 0; i < s->problem->T; i++) q->weights[i] = -s->design.residual[i];
+    prophet_design_curvature(&s->design, q->weights, l->G);
+    if ((decrease = model_step(q, 4)) > 0) return decrease;
+    q->second_order = false; /* from here on the model is convex by construction */
+    for (double damping = 1e-4; damping < 1e10 && !(decrease > 0); damping *= 10.0) {
+        memcpy(l->G, gauss_newton, p * p * sizeof(double));
+        for (size_t i = 0; i < p; i++) l->G[i * p + i] *= 1.0 + damping;
+        decrease = model_step(q, 1);
+    }
+    q->second_order = true;
+    return decrease;
 }
 
 /* Coordinates that Newton may move: ridge ones and deltas that are not zero. Returns their number. */
@@ -161,19 +192,25 @@ static bool newton(search *q, size_t *index)
     return true;
 }
 
-static void descend(search *q, size_t *index)
+/*
+ * From q->theta to a stationary point. Returns false if there is none on the way: the steps ran out, or the variance fell
+ * to the floor, or to nothing of what it was in a model that can interpolate its rows.
+ */
+static bool descend(search *q, size_t *index)
 {
-    double damping = 0;
-    for (int round = 0; round < 20; round++) {
-        for (int step = 0; step < 60; step++) {
-            double decrease = gauss_newton_step(q, &damping);
-            if (decrease <= (round ? 1e-9 : 1e-3) * (1.0 + fabs(q->objective) * 1e-3)) break;
-            if (q->v <= PROPHET_VARIANCE_FLOOR) return; /* interpolation */
+    size_t T = q->s->problem->T, p = q->s->design.p;
+    double abyss = T > 2 * p ? PROPHET_VARIANCE_FLOOR : fmax(PROPHET_VARIANCE_FLOOR, 1e-8 * q->v);
+    for (int step = 0; step < MAX_STEPS;) {
+        double least = (step ? 1e-9 : 1e-3) * (1.0 + fabs(q->objective) * 1e-3), decrease = INFINITY;
+        for (int i = 0; i < STEPS_BEFORE_NEWTON && decrease > least; i++, step++) {
+            decrease = proximal_step(q);
+            if (q->v <= abyss) return false;
         }
         newton(q, index);
         prophet_exact_recenter(q->s, q->theta);
-        if (prophet_exact_kkt(q->s, q->theta, q->s->lasso.b, q->s->lasso.rr, q->v, NULL) < 1e-7) return;
+        if (prophet_exact_kkt(q->s, q->theta, q->s->lasso.b, q->s->lasso.rr, q->v, NULL) < 1e-7) return true;
     }
+    return false;
 }
 
 /* ---- starts ---------------------------------------------------------------------------------------------------------- */
@@ -243,6 +280,7 @@ ftl_status prophet_exact_nonlinear(prophet_exact *s, ftl_error *err)
     size_t p = s->design.p;
     double *start = fi_alloc(p, sizeof *start), best = INFINITY;
     size_t *index = fi_alloc(p, sizeof *index);
+    bool found = false;
     if (!start || !index) st = fi_fail_memory(err);
     int n_starts = s->problem->growth == PROPHET_LOGISTIC ? 2 : 3;
     for (int i = 0; !st && i < n_starts; i++) {
@@ -255,14 +293,13 @@ ftl_status prophet_exact_nonlinear(prophet_exact *s, ftl_error *err)
         if (st) break;
         start_at(&q, start);
         if (!isfinite(q.objective)) continue;
-        descend(&q, index);
-        bool floor = q.v <= PROPHET_VARIANCE_FLOOR;
-        if (floor && isfinite(best) && !s->degenerate) continue; /* interpolation is no optimum: spec of the abyss */
-        bool better = q.objective < best - 1e-7 || (s->degenerate && !floor);
-        if (!isfinite(best) || fabs(q.objective - best) > 1e-4) s->n_modes++;
-        if (!better) continue;
+        bool stationary = descend(&q, index);
+        if (stationary && (!found || fabs(q.objective - best) > 1e-4)) s->n_modes++;
+        /* A stationary point beats any depth reached on the way into the abyss. */
+        if (stationary < found || (stationary == found && !(q.objective < best - 1e-7))) continue;
+        found = stationary;
         best = q.objective;
-        s->degenerate = floor;
+        s->degenerate = !stationary && (q.v <= PROPHET_VARIANCE_FLOOR || s->problem->T <= 2 * p);
         s->v = q.v;
         memcpy(s->best, q.theta, p * sizeof(double));
     }

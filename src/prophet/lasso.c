@@ -46,7 +46,7 @@ static void factor_ridge(prophet_lasso *l, double v)
         l->L[i * r + i] += v * l->D[i];
         l->z[i] = l->b[i] - v * l->D[i] * l->center[i];
     }
-    fi_cholesky(l->L, r, r, PIVOT_FLOOR);
+    l->dropped += fi_cholesky(l->L, r, r, PIVOT_FLOOR);
     l->factorisations++;
     fi_solve_lower(l->L, r, r, l->z);
 }
@@ -86,7 +86,7 @@ static void solve_active(prophet_lasso *l, double threshold)
             if (l->sign[i] == 0) l->x[a] += row[i] * center[i]; /* inactive: delta_i = 0 */
         for (size_t b = 0; a >= l->n_factored && b <= a; b++) l->small[a * S + b] = row[l->active[b]];
     }
-    fi_cholesky_rows(l->small, l->n_factored, n, S, PIVOT_FLOOR);
+    l->dropped += fi_cholesky_rows(l->small, l->n_factored, n, S, PIVOT_FLOOR);
     l->n_factored = n;
     l->factorisations++;
     fi_solve_lower(l->small, n, S, l->x);

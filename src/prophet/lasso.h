@@ -32,6 +32,7 @@ typedef struct prophet_lasso {
     size_t *active;              /* [n_active] indices into delta, in order of arrival */
     size_t n_active, n_factored; /* `small` holds the factor of the first n_factored of them */
     size_t factorisations;
+    size_t dropped; /* pivots that were not positive, counted up: columns dependent or the model not convex */
     /* workspace */
     double *L, *W, *C, *c, *z, *small, *x, *sign, *work;
     void *memory;
