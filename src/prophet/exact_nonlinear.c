@@ -15,7 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_STEPS = 80, STEPS_BEFORE_NEWTON = 10 }; /* proximal steps from one start; a dozen are usual */
+enum { MAX_STEPS = 150, STEPS_BEFORE_NEWTON = 10 }; /* proximal steps from one start; a dozen are usual */
 
 typedef struct search {
     prophet_exact *s;
