@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "math/distributions.h"
+#include "math/kernels.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,7 +26,7 @@ enum { TAYLOR = 8 }; /* coefficients of the polynomial (taylor_solve() knows it 
 
 typedef struct tail {
     double alpha, x, centre; /* quantile of the last row; centre of the polynomial, NaN: none */
-    double *weights;         /* [capacity, 2, TAYLOR]: real, then imaginary parts */
+    double *weights;         /* [TAYLOR][capacity, 2] */
 } tail;
 
 typedef struct contour {
@@ -36,9 +37,32 @@ typedef struct contour {
     double *cr, *ci;           /* spacing / pi * cot(beta + i w): the rule's weight times ds / s */
     double *fr, *fi;           /* phi(s) */
     double *er, *ei;           /* exp(ratio^2 s^2 / 2) */
-    double *gr, *gi;           /* what is inverted at this row */
+    double *g;                 /* what is inverted at this row, real and imaginary parts interleaved */
+    double *xr, *xi;           /* exp(-x s), for a moment */
     double *block;
+    const fi_kernels *kernels;
 } contour;
+
+/*
+ * exp(zr + i zi) for |z| up to some hundred, as the 2^9-th power of a Taylor polynomial: relative error 1e-13, no
+ * branches and no calls, so that loops over nodes run on vector units. Where zr < -48 it is 0.
+ */
+static inline void complex_exp(double zr, double zi, double *er, double *ei)
+{
+    double keep = zr < -48.0 ? 0.0 : 1.0, r = 1.0, i = 0.0;
+    zr *= keep / 512.0, zi *= keep / 512.0;
+    for (int n = 11; n > 0; n--) {
+        double over = 1.0 / n, next = 1.0 + over * (zr * r - zi * i);
+        i = over * (zr * i + zi * r);
+        r = next;
+    }
+    for (int n = 0; n < 9; n++) {
+        double next = (r - i) * (r + i);
+        i *= 2.0 * r;
+        r = next;
+    }
+    *er = keep * r, *ei = keep * i;
+}
 
 double prophet_shift_variance(double p, size_t h)
 {
@@ -91,10 +115,16 @@ static size_t contour_nodes(const contour *c, double b, double smallest_ratio)
     return (size_t)(acosh(fmin(fmax(reach, 2.0), 1e18)) / c->spacing) + 2;
 }
 
+/* Lets go of nodes that no longer matter: from now on x >= lowest_x. */
+static void contour_trim(contour *c, double lowest_x)
+{
+    while (c->n > 1 && c->sr[c->n - 1] * lowest_x > 44.0) c->n--;
+}
+
 static ftl_status contour_new(contour *c, double p, size_t last, double smallest_ratio, double largest_ratio,
                               ftl_error *err)
 {
-    *c = (contour){.p = p, .ratio = NAN};
+    *c = (contour){.p = p, .ratio = NAN, .kernels = fi_kernels_best()};
     /* The middle of the strip where the integrand is analytic and bounded: beta in (0, pi/2) between the poles at 0 and
        1/a_j; in (0, pi/4) if the normal factor must decay there, or phi does as a normal law's (many shifts). The
        rule's error is exp(-2 pi (strip / 2) / spacing), about 1e-13. */
@@ -102,11 +132,11 @@ static ftl_status contour_new(contour *c, double p, size_t last, double smallest
     c->beta = normal ? M_PI / 8.0 : M_PI / 4.0;
     c->spacing = normal ? 0.08 : 0.16;
     c->capacity = contour_nodes(c, contour_b(c, last, largest_ratio), smallest_ratio);
-    c->block = fi_alloc(c->capacity, 12 * sizeof(double));
+    c->block = fi_alloc(c->capacity, 14 * sizeof(double));
     if (!c->block) return fi_fail_memory(err);
-    double **parts[12] = {&c->sr, &c->si, &c->qr, &c->qi, &c->cr, &c->ci,
-                          &c->fr, &c->fi, &c->er, &c->ei, &c->gr, &c->gi};
-    for (size_t i = 0; i < 12; i++) *parts[i] = c->block + i * c->capacity;
+    double **parts[13] = {&c->sr, &c->si, &c->qr, &c->qi, &c->cr, &c->ci, &c->fr,
+                          &c->fi, &c->er, &c->ei, &c->xr, &c->xi, &c->g};
+    for (size_t i = 0; i < 13; i++) *parts[i] = c->block + i * c->capacity;
     return FTL_OK;
 }
 
@@ -158,48 +188,43 @@ static void contour_target(contour *c, double ratio)
 {
     if (ratio == 0.0) {
         double atom = pow(1.0 - c->p, (double)c->step);
-        for (size_t k = 0; k < c->n; k++) c->gr[k] = c->fr[k] - atom, c->gi[k] = c->fi[k];
+        for (size_t k = 0; k < c->n; k++) c->g[2 * k] = c->fr[k] - atom, c->g[2 * k + 1] = c->fi[k];
         return;
     }
     if (ratio != c->ratio) {
         c->ratio = ratio;
-        for (size_t k = 0; k < c->n; k++) {
-            double half = 0.5 * ratio * ratio, size = exp(half * c->qr[k]), angle = half * c->qi[k];
-            c->er[k] = size > 0.0 ? size * cos(angle) : 0.0;
-            c->ei[k] = size > 0.0 ? size * sin(angle) : 0.0;
-        }
+        double half = 0.5 * ratio * ratio, *restrict er = c->er, *restrict ei = c->ei;
+        const double *restrict qr = c->qr, *restrict qi = c->qi;
+        for (size_t k = 0; k < c->n; k++) complex_exp(half * qr[k], half * qi[k], &er[k], &ei[k]);
     }
     for (size_t k = 0; k < c->n; k++) {
-        c->gr[k] = c->fr[k] * c->er[k] - c->fi[k] * c->ei[k];
-        c->gi[k] = c->fr[k] * c->ei[k] + c->fi[k] * c->er[k];
+        c->g[2 * k] = c->fr[k] * c->er[k] - c->fi[k] * c->ei[k];
+        c->g[2 * k + 1] = c->fr[k] * c->ei[k] + c->fi[k] * c->er[k];
     }
 }
 
 /* ---- quantiles ------------------------------------------------------------------------------------------------ */
 
-/* Weights w [n, 2, terms] that turn what is inverted into P(X > x + d) = sum_m coef[m] d^m. */
+/*
+ * Columns w [terms][n, 2] of length ld such that P(X > x + d) = sum_m coef[m] d^m, coef[m] = column m times what is
+ * inverted (real and imaginary parts interleaved).
+ */
 static inline void weigh(const contour *c, double x, int terms, double *w)
 {
-    for (size_t k = 0; k < c->n; k++, w += 2 * terms) {
-        double size = exp(-x * c->sr[k]), er = size * cos(x * c->si[k]), ei = -size * sin(x * c->si[k]);
-        double r = c->cr[k] * er - c->ci[k] * ei, i = c->cr[k] * ei + c->ci[k] * er;
+    const double *restrict sr = c->sr, *restrict si = c->si;
+    double *restrict er = c->xr, *restrict ei = c->xi;
+    size_t ld = 2 * c->capacity;
+    for (size_t k = 0; k < c->n; k++) complex_exp(-x * sr[k], -x * si[k], &er[k], &ei[k]);
+    for (size_t k = 0; k < c->n; k++) {
+        double r = c->cr[k] * er[k] - c->ci[k] * ei[k], i = c->cr[k] * ei[k] + c->ci[k] * er[k];
         for (int m = 0; m < terms; m++) { /* times (-s)^m / m! */
-            w[m] = r, w[terms + m] = i;
-            double over = -1.0 / (m + 1), next = over * (r * c->sr[k] - i * c->si[k]);
-            i = over * (r * c->si[k] + i * c->sr[k]);
+            double *at = w + (size_t)m * ld + 2 * k, over = -1.0 / (m + 1);
+            at[0] = r, at[1] = -i;
+            double next = over * (r * sr[k] - i * si[k]);
+            i = over * (r * si[k] + i * sr[k]);
             r = next;
         }
     }
-}
-
-static inline void expand(const contour *c, const double *restrict w, int terms, double *coef)
-{
-    double sum[TAYLOR] = {0.0};
-    for (size_t k = 0; k < c->n; k++, w += 2 * terms) {
-        double gr = c->gr[k], gi = c->gi[k];
-        for (int m = 0; m < terms; m++) sum[m] += w[m] * gr - w[terms + m] * gi;
-    }
-    memcpy(coef, sum, (size_t)terms * sizeof *coef);
 }
 
 static void tail_centre(const contour *c, tail *v, double x)
@@ -210,7 +235,7 @@ static void tail_centre(const contour *c, tail *v, double x)
 
 static void tail_taylor(const contour *c, const tail *v, double coef[TAYLOR])
 {
-    expand(c, v->weights, TAYLOR, coef);
+    c->kernels->dots(v->weights, 2 * c->capacity, 2 * c->n, TAYLOR, c->g, coef);
 }
 
 /* Solves the polynomial for alpha from `*x` (absolute). False if it is not to be trusted there. */
@@ -304,6 +329,7 @@ ftl_status prophet_shift_quantiles(double p, size_t lag, size_t n, const double 
     contour c = {0};
     tail *tail_list = NULL;
     double *weights = NULL;
+    size_t n_before = 0; /* how many tails the last row had beyond the atom */
     ftl_status st = FTL_OK;
     if (!ratio_range(ratio, 0, n, &smallest, &largest) || n_tails == 0) goto done;
     if (n > lag && (st = contour_new(&c, p, n - lag, smallest, largest, err))) goto done;
@@ -324,16 +350,21 @@ ftl_status prophet_shift_quantiles(double p, size_t lag, size_t n, const double 
             for (size_t k = 0; k < n_tails; k++) row[k] = r == 0.0 ? 0.0 : r * -fi_normal_quantile(tails[k]);
             continue;
         }
-        if (h > c.last || c.last == 0) {
+        size_t n_apart = 0; /* tails beyond the atom */
+        while (n_apart < n_tails && tails[n_apart] >= (r == 0.0 ? beyond : 0.5)) n_apart++;
+        n_apart = n_tails - n_apart;
+        if (h > c.last || n_apart > n_before) {
             contour_reopen(&c, lag, n, i, ratio);
             for (size_t k = 0; k < n_tails; k++) tail_list[k].centre = NAN;
         }
+        if (!ratio && n_apart == n_before) contour_trim(&c, tail_list[n_tails - n_apart].x); /* x grows with h */
+        n_before = n_apart;
         contour_advance(&c, h);
         contour_target(&c, r);
         double sd = sqrt(prophet_shift_variance(p, h) + r * r);
         for (size_t k = 0; k < n_tails; k++) {
             row[k] = 0.0;
-            if (tails[k] >= (r == 0.0 ? beyond : 0.5)) continue;
+            if (k + n_apart < n_tails) continue;
             tail_solve(&c, &tail_list[k], sd);
             row[k] = k > 0 ? fmax(tail_list[k].x, row[k - 1]) : tail_list[k].x;
         }
@@ -357,7 +388,7 @@ struct shift_table {
     contour c;
     double lowest, spacing; /* of log x */
     size_t n;
-    double *weights, *value; /* [n, contour capacity, 2, TABLE_TERMS]; [n, TABLE_TERMS] */
+    double *weights, *value; /* [n, TABLE_TERMS][capacity of the contour, 2]; [n, TABLE_TERMS] */
 };
 
 ftl_status prophet_shift_table_new(double p, size_t last, shift_table **out, ftl_error *err)
@@ -402,11 +433,10 @@ void prophet_shift_table_step(shift_table *t, size_t h, size_t last)
     }
     contour_advance(&t->c, h);
     contour_target(&t->c, 0.0);
+    t->c.kernels->dots(t->weights, 2 * t->c.capacity, 2 * t->c.n, TABLE_TERMS * t->n, t->c.g, t->value);
     for (size_t i = 0; i < t->n; i++) {
-        double x = exp(t->lowest + (double)i * t->spacing), coef[TABLE_TERMS], *v = t->value + i * TABLE_TERMS;
-        expand(&t->c, t->weights + i * 2 * TABLE_TERMS * t->c.capacity, TABLE_TERMS, coef);
-        double g = -coef[1] * x, g1 = -2.0 * coef[2] * x * x, g2 = -6.0 * coef[3] * x * x * x;
-        v[0] = coef[0];
+        double x = exp(t->lowest + (double)i * t->spacing), *v = t->value + i * TABLE_TERMS;
+        double g = -v[1] * x, g1 = -2.0 * v[2] * x * x, g2 = -6.0 * v[3] * x * x * x;
         v[1] = g;
         v[2] = g + g1;
         v[3] = g + 3.0 * g1 + g2;
