@@ -120,8 +120,8 @@ static ftl_status parse_frame(const json_t *object, const char *key, json_t **ro
     *root = NULL;
     const json_t *text = json_object_get(object, key);
     if (!json_is_string(text)) return bad_key(key, "a pandas frame as JSON text", err);
-    ftl_status st = fi_json_parse(json_string_value(text), json_string_length(text), key, root, err);
-    if (st) return st;
+    ftl_status st = fi_json_parse(json_string_value(text), json_string_length(text), "text", root, err);
+    if (st) return fi_fail_prefix(err, "key '%s'", key), st;
     *data = json_object_get(*root, "data");
     if (json_is_array(*data)) return FTL_OK;
     json_decref(*root);
@@ -418,13 +418,29 @@ static ftl_status scale_history(prophet_model *m, ftl_error *err)
     prophet_frame *h = &m->history;
     h->t = fi_alloc(h->n, sizeof *h->t);
     h->y_scaled = fi_alloc(h->n, sizeof *h->y_scaled);
-    if (h->cap && !(h->cap_scaled = fi_alloc(h->n, sizeof *h->cap_scaled))) return fi_fail_memory(err);
+    bool logistic = m->config.growth == PROPHET_LOGISTIC;
+    if (logistic && !(h->cap_scaled = fi_alloc(h->n, sizeof *h->cap_scaled))) return fi_fail_memory(err);
     if (!h->t || !h->y_scaled) return fi_fail_memory(err);
     for (size_t i = 0; i < h->n; i++) {
         h->t[i] = (double)(h->ds[i] - m->start) / m->t_scale;
         h->y_scaled[i] = (h->y[i] - h->floor[i]) / m->y_scale;
-        if (h->cap && !(h->cap[i] > h->floor[i])) return bad_key("history", "every 'cap' above its 'floor'", err);
-        if (h->cap) h->cap_scaled[i] = (h->cap[i] - h->floor[i]) / m->y_scale;
+        if (logistic && !(h->cap[i] > h->floor[i])) return bad_key("history", "every 'cap' above its 'floor'", err);
+        if (logistic) h->cap_scaled[i] = (h->cap[i] - h->floor[i]) / m->y_scale;
+    }
+    return FTL_OK;
+}
+
+/* Needed for logistic growth; else kept to be shown, if it is whole. */
+static ftl_status load_cap(const json_t *data, prophet_model *m, ftl_error *err)
+{
+    prophet_frame *h = &m->history;
+    if (m->config.growth == PROPHET_LOGISTIC) return load_column(data, "cap", h->n, &h->cap, err);
+    if (!json_object_get(json_array_get(data, 0), "cap")) return FTL_OK;
+    ftl_status st = load_column(data, "cap", h->n, &h->cap, NULL);
+    if (st == FTL_ENOMEM) return fi_fail_memory(err);
+    if (st) {
+        fi_free(h->cap);
+        h->cap = NULL;
     }
     return FTL_OK;
 }
@@ -454,7 +470,7 @@ static ftl_status load_history(const json_t *from, prophet_model *m, ftl_error *
     h->has_floor_column = m->logistic_floor;
     st = load_column(data, "y", h->n, &h->y, err);
     if (!st) st = load_column(data, "floor", h->n, &h->floor, err);
-    if (!st && m->config.growth == PROPHET_LOGISTIC) st = load_column(data, "cap", h->n, &h->cap, err);
+    if (!st) st = load_cap(data, m, err);
     if (!st) st = load_extra(data, m, err);
 done:
     json_decref(root);
