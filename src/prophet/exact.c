@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "math/linalg.h"
+#include "prophet/columns.h"
 
 #include <math.h>
 #include <string.h>
@@ -254,91 +255,6 @@ static void refine_additive(prophet_exact *s)
     }
 }
 
-/* ---- more columns than rows ------------------------------------------------------------------------------------------ */
-
-/*
- * With K > T the columns X_j s_j of one mode span at most T directions: X diag(s) = R' Q' with Q [K, T] orthonormal. The
- * prior is spherical in beta / s, so the optimum lies in the span of Q, and the model with design R', unit prior scales
- * and coefficients a, beta = diag(s) Q a, is the same model.
- */
-typedef struct reduction {
-    prophet_problem problem;
-    size_t group_size[2], group_rank[2]; /* additive, multiplicative columns: before, after */
-    size_t *column[2];                   /* [group_size] */
-    double *q[2], *tau[2];               /* reflectors; NULL where the group stays as it is */
-    double *X, *sigmas, *work;
-    bool *multiplicative;
-} reduction;
-
-static void reduction_release(reduction *r)
-{
-    for (int g = 0; g < 2; g++) fi_free(r->column[g]), fi_free(r->q[g]), fi_free(r->tau[g]);
-    fi_free(r->X), fi_free(r->sigmas), fi_free(r->work), fi_free(r->multiplicative);
-}
-
-static ftl_status reduce(const prophet_problem *p, reduction *r, ftl_error *err)
-{
-    size_t T = p->T, K = 0;
-    *r = (reduction){.problem = *p};
-    for (int g = 0; g < 2; g++) {
-        if (!(r->column[g] = fi_alloc(p->K, sizeof(size_t)))) goto no_memory;
-        for (size_t j = 0; j < p->K; j++)
-            if (p->multiplicative[j] == (g == 1)) r->column[g][r->group_size[g]++] = j;
-        r->group_rank[g] = r->group_size[g] > T ? T : r->group_size[g];
-        K += r->group_rank[g];
-    }
-    r->X = fi_calloc(K * T, sizeof(double));
-    r->sigmas = fi_alloc(K, sizeof(double));
-    r->multiplicative = fi_alloc(K, sizeof(bool));
-    r->work = fi_alloc(p->K, sizeof(double));
-    if (!r->X || !r->sigmas || !r->multiplicative || !r->work) goto no_memory;
-    size_t next = 0;
-    for (int g = 0; g < 2; g++) {
-        size_t n = r->group_size[g], rank = r->group_rank[g];
-        if (n > T) {
-            r->q[g] = fi_alloc(n * T, sizeof(double));
-            r->tau[g] = fi_alloc(T, sizeof(double));
-            if (!r->q[g] || !r->tau[g]) goto no_memory;
-            for (size_t i = 0; i < T; i++)
-                for (size_t j = 0; j < n; j++)
-                    r->q[g][i * n + j] = p->X[r->column[g][j] * T + i] * p->sigmas[r->column[g][j]];
-            fi_qr(r->q[g], n, T, n, r->tau[g]);
-            for (size_t a = 0; a < T; a++) /* design column a is row a of R */
-                for (size_t i = a; i < T; i++) r->X[(next + a) * T + i] = r->q[g][i * n + a];
-        } else
-            for (size_t a = 0; a < n; a++)
-                memcpy(r->X + (next + a) * T, p->X + r->column[g][a] * T, T * sizeof(double));
-        for (size_t a = 0; a < rank; a++) {
-            r->sigmas[next + a] = n > T ? 1.0 : p->sigmas[r->column[g][a]];
-            r->multiplicative[next + a] = g == 1;
-        }
-        next += rank;
-    }
-    r->problem.K = K;
-    r->problem.X = r->X;
-    r->problem.sigmas = r->sigmas;
-    r->problem.multiplicative = r->multiplicative;
-    return FTL_OK;
-no_memory:
-    reduction_release(r);
-    return fi_fail_memory(err);
-}
-
-static void expand(const prophet_problem *p, const reduction *r, const double *a, double *beta)
-{
-    for (int g = 0; g < 2; g++) {
-        size_t n = r->group_size[g], rank = r->group_rank[g];
-        memset(r->work, 0, n * sizeof(double));
-        memcpy(r->work, a, rank * sizeof(double));
-        if (r->q[g]) fi_qr_apply(r->q[g], n, p->T, n, r->tau[g], 0, r->work);
-        for (size_t j = 0; j < n; j++) {
-            size_t column = r->column[g][j];
-            beta[column] = r->q[g] ? r->work[j] * p->sigmas[column] : r->work[j];
-        }
-        a += rank;
-    }
-}
-
 /* ---- the solver ------------------------------------------------------------------------------------------------------ */
 
 static ftl_status solve(const prophet_problem *p, prophet_point *x, prophet_certificate *cert, ftl_error *err)
@@ -369,23 +285,18 @@ static ftl_status solve(const prophet_problem *p, prophet_point *x, prophet_cert
 ftl_status prophet_solve_exact(const prophet_problem *p, prophet_point *x, prophet_certificate *cert, ftl_error *err)
 {
     *cert = (prophet_certificate){.barrier_sigma = NAN, .condition = NAN};
-    ftl_status st;
-    if (p->K > p->T) {
-        reduction r;
-        if ((st = reduce(p, &r, err))) return st;
-        double *a = fi_alloc(r.problem.K, sizeof *a), *beta = x->beta;
-        if (!a)
-            st = fi_fail_memory(err);
-        else {
-            x->beta = a;
-            st = solve(&r.problem, x, cert, err);
-            x->beta = beta;
-            if (!st) expand(p, &r, a, beta);
-        }
-        fi_free(a);
-        reduction_release(&r);
-    } else
-        st = solve(p, x, cert, err);
+    prophet_columns columns;
+    ftl_status st = prophet_columns_init(&columns, p, err);
+    if (st) return st;
+    prophet_point reduced = *x;
+    reduced.beta = fi_alloc(columns.p.K, sizeof *reduced.beta);
+    if (!reduced.beta) st = fi_fail_memory(err);
+    if (!st && !(st = solve(&columns.p, &reduced, cert, err))) {
+        prophet_columns_expand(&columns, reduced.beta, x->beta);
+        x->k = reduced.k, x->m = reduced.m, x->sigma = reduced.sigma;
+    }
+    fi_free(reduced.beta);
+    prophet_columns_release(&columns);
     if (st) return st;
     prophet_certificate found = *cert;
     if ((st = prophet_certify(p, x, cert, err))) return st;

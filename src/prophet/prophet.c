@@ -3,7 +3,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/number.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -75,34 +74,16 @@ static ftl_status stan_fit(const prophet_model *model, const prophet_problem *p,
     return st;
 }
 
-/* Rounds to significant digits as decimal text does. The digits are picked out of the text, whatever its locale. */
-static double round_digits(double value, int64_t digits)
-{
-    char text[64], clean[64];
-    size_t n = 0;
-    if (!isfinite(value) || value == 0) return value;
-    snprintf(text, sizeof text, "%.*e", (int)digits - 1, value);
-    const char *p = text;
-    if (*p == '-') clean[n++] = *p++;
-    clean[n++] = *p++;
-    clean[n++] = '.';
-    for (; *p && *p != 'e'; p++)
-        if (*p >= '0' && *p <= '9') clean[n++] = *p;
-    if (clean[n - 1] == '.') clean[n++] = '0';
-    size_t rest = strlen(p);
-    memcpy(clean + n, p, rest);
-    return fi_parse_double(clean, n + rest, &value) ? value : value;
-}
-
 static void round_parameters(prophet_model *model)
 {
-    int64_t digits = model->config.sig_figs;
+    int digits = (int)model->config.sig_figs;
     if (!digits) return;
-    *model->k = round_digits(*model->k, digits);
-    *model->m = round_digits(*model->m, digits);
-    *model->sigma_obs = round_digits(*model->sigma_obs, digits);
-    for (size_t i = 0; i < model->n_changepoints; i++) model->delta[i] = round_digits(model->delta[i], digits);
-    for (size_t i = 0; i < model->n_columns; i++) model->beta[i] = round_digits(model->beta[i], digits);
+    *model->k = prophet_round_significant(*model->k, digits);
+    *model->m = prophet_round_significant(*model->m, digits);
+    *model->sigma_obs = prophet_round_significant(*model->sigma_obs, digits);
+    for (size_t i = 0; i < model->n_changepoints; i++)
+        model->delta[i] = prophet_round_significant(model->delta[i], digits);
+    for (size_t i = 0; i < model->n_columns; i++) model->beta[i] = prophet_round_significant(model->beta[i], digits);
 }
 
 /*

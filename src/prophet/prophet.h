@@ -18,12 +18,20 @@
 
 #include <foretell/prophet.h>
 
-typedef enum prophet_growth { PROPHET_LINEAR, PROPHET_LOGISTIC, PROPHET_FLAT } prophet_growth; /* Stan's trend_indicator */
+typedef enum prophet_growth {
+    PROPHET_LINEAR,
+    PROPHET_LOGISTIC,
+    PROPHET_FLAT
+} prophet_growth; /* Stan's trend_indicator */
 typedef enum prophet_scaling { PROPHET_ABSMAX, PROPHET_MINMAX } prophet_scaling;
 typedef enum prophet_mode { PROPHET_ADDITIVE, PROPHET_MULTIPLICATIVE } prophet_mode;
 typedef enum prophet_solver { PROPHET_SOLVER_EXACT, PROPHET_SOLVER_STAN } prophet_solver;
 typedef enum prophet_algorithm { PROPHET_AUTO, PROPHET_LBFGS, PROPHET_NEWTON } prophet_algorithm; /* solver=stan only */
-typedef enum prophet_intervals { PROPHET_INTERVALS_EXACT, PROPHET_INTERVALS_SAMPLED, PROPHET_INTERVALS_NONE } prophet_intervals;
+typedef enum prophet_intervals {
+    PROPHET_INTERVALS_EXACT,
+    PROPHET_INTERVALS_SAMPLED,
+    PROPHET_INTERVALS_NONE
+} prophet_intervals;
 
 /* ---- configuration -------------------------------------------------------------------------------------------- */
 
@@ -43,16 +51,16 @@ typedef struct prophet_seasonality {
 
 typedef struct prophet_regressor {
     char *name;
-    double prior_scale;                   /* in a configuration NaN: the default */
+    double prior_scale; /* in a configuration NaN: the default */
     ftl_prophet_standardize standardize;
-    int mode;                             /* prophet_mode; in a configuration -1: the default */
-    double mu, std;                       /* of the training data; 0 and 1 when not standardised */
+    int mode;       /* prophet_mode; in a configuration -1: the default */
+    double mu, std; /* of the training data; 0 and 1 when not standardised */
 } prophet_regressor;
 
 typedef struct prophet_holiday {
     char *name;
-    ftl_time date;    /* midnight */
-    int lower, upper; /* window */
+    ftl_time date;      /* midnight */
+    int lower, upper;   /* window */
     double prior_scale; /* NaN: the default */
 } prophet_holiday;
 
@@ -63,9 +71,9 @@ typedef struct prophet_config {
     int64_t n_changepoints;
     double changepoint_range, changepoint_prior_scale, seasonality_prior_scale, holidays_prior_scale;
     char *yearly_seasonality, *weekly_seasonality, *daily_seasonality; /* "auto", "true", "false" or an order */
-    char *country_holidays; /* NULL or "US", "DE-BY" */
-    bool regressors;        /* use every further column of the series as a regressor (default true) */
-    double interval_width;  /* kept for Prophet's files */
+    char *country_holidays;                                            /* NULL or "US", "DE-BY" */
+    bool regressors;       /* use every further column of the series as a regressor (default true) */
+    double interval_width; /* kept for Prophet's files */
     int64_t uncertainty_samples;
     int solver, algorithm, intervals;
     bool vectorized;        /* which of Prophet's two Monte Carlo variants (default true) */
@@ -84,12 +92,12 @@ typedef struct prophet_config {
 typedef struct prophet_problem {
     size_t T, S, K;
     prophet_growth growth;
-    double tau;                    /* scale of the Laplace prior on delta */
-    const double *y, *t, *cap;     /* [T] scaled; t ascending in [0, 1]; cap only for logistic growth */
-    const double *t_change;        /* [S] ascending */
-    const double *X;               /* [K, T]: column j is X + j * T */
-    const double *sigmas;          /* [K] prior standard deviations of beta */
-    const bool *multiplicative;    /* [K] Stan's s_m (s_a is its complement) */
+    double tau;                 /* scale of the Laplace prior on delta */
+    const double *y, *t, *cap;  /* [T] scaled; t ascending in [0, 1]; cap only for logistic growth */
+    const double *t_change;     /* [S] ascending */
+    const double *X;            /* [K, T]: column j is X + j * T */
+    const double *sigmas;       /* [K] prior standard deviations of beta */
+    const bool *multiplicative; /* [K] Stan's s_m (s_a is its complement) */
 } prophet_problem;
 
 /* A point of the parameter space; delta [S] and beta [K] belong to the caller. */
@@ -100,18 +108,18 @@ typedef struct prophet_point {
 
 /* How well a fit is certified (spec: KKT conditions of the posterior in k, m, delta, beta, ln sigma). */
 typedef struct prophet_certificate {
-    double log_posterior;     /* up to Stan's dropped constants, no Jacobian */
-    double kkt_residual;      /* largest violation over all coordinates of J = -log posterior, ln sigma among them */
-    double duality_gap;       /* of the convex problem at the final sigma; NaN where the problem is not convex */
-    double barrier_sigma;     /* where the posterior begins to rise towards sigma = 0; NaN if it does not */
-    double condition;         /* estimated 2-norm condition of the active normal equations, NaN if not computed */
-    size_t n_active;          /* changepoints with delta != 0 */
-    size_t n_modes;           /* admissible local maxima seen */
+    double log_posterior; /* up to Stan's dropped constants, no Jacobian */
+    double kkt_residual;  /* largest violation over all coordinates of J = -log posterior, ln sigma among them */
+    double duality_gap;   /* of the convex problem at the final sigma; NaN where the problem is not convex */
+    double barrier_sigma; /* where the posterior begins to rise towards sigma = 0; NaN if it does not */
+    double condition;     /* estimated 2-norm condition of the active normal equations, NaN if not computed */
+    size_t n_active;      /* changepoints with delta != 0 */
+    size_t n_modes;       /* admissible local maxima seen */
     size_t iterations, factorisations;
     bool convex, degenerate, converged;
-    double stan_log_posterior; /* solver=stan: lp of the stopping point as Stan would report it; else NaN */
+    double stan_log_posterior;  /* solver=stan: lp of the stopping point as Stan would report it; else NaN */
     double exact_log_posterior; /* solver=stan: lp of the exact solution; else that of this fit */
-    char stop[64];             /* solver=stan: which stopping rule ended it; else "" */
+    char stop[64];              /* solver=stan: which stopping rule ended it; else "" */
 } prophet_certificate;
 
 /* objective.c. lp = log posterior up to constants (spec section 3). grad may be NULL; else
@@ -140,16 +148,21 @@ double prophet_round_significant(double x, int digits);
 
 /* ---- the fitted model --------------------------------------------------------------------------------------------- */
 
-typedef enum prophet_column_kind { PROPHET_COL_SEASONAL, PROPHET_COL_HOLIDAY, PROPHET_COL_REGRESSOR, PROPHET_COL_ZEROS } prophet_column_kind;
+typedef enum prophet_column_kind {
+    PROPHET_COL_SEASONAL,
+    PROPHET_COL_HOLIDAY,
+    PROPHET_COL_REGRESSOR,
+    PROPHET_COL_ZEROS
+} prophet_column_kind;
 
 /* One column of the design matrix. */
 typedef struct prophet_column {
     char *name;      /* Prophet's: "yearly_delim_1", "superbowl_delim_+1", "price", "zeros" */
     char *component; /* "yearly", "superbowl", "price", "zeros" */
     prophet_column_kind kind;
-    size_t source;   /* index into seasonalities or regressors */
-    size_t term;     /* seasonal: 0 sin, 1 cos, 2 sin ... */
-    int offset;      /* holiday: days from the date */
+    size_t source; /* index into seasonalities or regressors */
+    size_t term;   /* seasonal: 0 sin, 1 cos, 2 sin ... */
+    int offset;    /* holiday: days from the date */
     double prior_scale;
     bool multiplicative;
 } prophet_column;
@@ -164,38 +177,38 @@ typedef struct prophet_component {
 /* Rows in Prophet's sense: a history or a future, prepared (setup_dataframe). Arrays may be NULL where not needed. */
 typedef struct prophet_frame {
     size_t n;
-    ftl_time *ds;      /* [n] ascending */
-    double *y, *t, *y_scaled; /* [n]; y and y_scaled NULL for a future */
+    ftl_time *ds;                     /* [n] ascending */
+    double *y, *t, *y_scaled;         /* [n]; y and y_scaled NULL for a future */
     double *floor, *cap, *cap_scaled; /* [n]; cap NULL where absent */
     bool has_floor_column;
-    size_t n_extra;    /* regressors (standardised) then conditions (0/1), as named */
+    size_t n_extra; /* regressors (standardised) then conditions (0/1), as named */
     char **extra_names;
-    double **extra;    /* [n_extra][n] */
+    double **extra; /* [n_extra][n] */
 } prophet_frame;
 
 typedef struct prophet_model {
-    prophet_config config;     /* deep copy; n_changepoints as adjusted by the fit */
+    prophet_config config; /* deep copy; n_changepoints as adjusted by the fit */
     ftl_time_kind kind;
     bool specified_changepoints;
     bool logistic_floor;
     double y_scale, y_min;
     ftl_time start;
-    double t_scale;            /* microseconds */
+    double t_scale; /* microseconds */
     size_t n_seasonalities, n_regressors, n_holidays, n_train_holiday_names;
     prophet_seasonality *seasonalities; /* resolved, in Prophet's order */
     prophet_regressor *regressors;
-    prophet_holiday *holidays;          /* own dates (not those of the country), as given */
-    char **train_holiday_names;         /* all names seen in training, in order of first appearance */
-    size_t n_changepoints;              /* S; at least 1 (a dummy at t = 0) except where Prophet has none */
-    ftl_time *changepoints;             /* [n_changepoint_dates] */
-    size_t *changepoint_rows;           /* [n_changepoint_dates] row numbers in the history (index of Prophet's Series) */
-    size_t n_changepoint_dates;         /* 0 when none were requested */
-    double *changepoints_t;             /* [S] */
-    prophet_frame history;              /* rows with y, standardised regressors */
+    prophet_holiday *holidays;  /* own dates (not those of the country), as given */
+    char **train_holiday_names; /* all names seen in training, in order of first appearance */
+    size_t n_changepoints;      /* S; at least 1 (a dummy at t = 0) except where Prophet has none */
+    ftl_time *changepoints;     /* [n_changepoint_dates] */
+    size_t *changepoint_rows;   /* [n_changepoint_dates] row numbers in the history (index of Prophet's Series) */
+    size_t n_changepoint_dates; /* 0 when none were requested */
+    double *changepoints_t;     /* [S] */
+    prophet_frame history;      /* rows with y, standardised regressors */
     size_t n_history_dates;
-    ftl_time *history_dates;            /* unique times of all rows, also those without y */
+    ftl_time *history_dates; /* unique times of all rows, also those without y */
     size_t n_columns, n_components;
-    prophet_column *columns;            /* [K] */
+    prophet_column *columns; /* [K] */
     prophet_component *components;
     /* Parameters: n_draws sets (1 for MAP). */
     size_t n_draws;
@@ -204,10 +217,10 @@ typedef struct prophet_model {
     double *beta;              /* [n_draws, K] */
     double *trend_history;     /* [n of history] scaled trend, Stan's transformed parameter; may be NULL */
     prophet_certificate certificate;
-    double init_k, init_m;     /* Prophet's starting values, as stored in its JSON; NaN if unknown */
-    char *loaded_version;      /* __prophet_version of a file, NULL for our own fits */
+    double init_k, init_m; /* Prophet's starting values, as stored in its JSON; NaN if unknown */
+    char *loaded_version;  /* __prophet_version of a file, NULL for our own fits */
     size_t n_bends;
-    ftl_time *bends;           /* changepoints with |mean delta| >= 0.01, in the units of the series' times */
+    ftl_time *bends; /* changepoints with |mean delta| >= 0.01, in the units of the series' times */
     size_t n_warnings;
     char **warnings;
 } prophet_model;
@@ -219,7 +232,7 @@ void prophet_frame_release(prophet_frame *frame);
 enum { PROPHET_N_OPTIONS = 27 };
 extern const fi_option prophet_options[PROPHET_N_OPTIONS];
 ftl_status prophet_config_check(const void *config, ftl_error *err);
-void prophet_config_release(void *config);           /* the items; the driver frees TEXT fields */
+void prophet_config_release(void *config); /* the items; the driver frees TEXT fields */
 /* What the option table says, for those that have no driver: NULL texts, no items. */
 void prophet_config_defaults(prophet_config *config);
 void prophet_config_release_all(prophet_config *config); /* items and TEXT fields: for copies */
@@ -235,11 +248,13 @@ ftl_status prophet_check_name(const prophet_config *config, const char *name, bo
 
 /* prepare.c: everything of a fit before the solver: scales, seasonalities, changepoints, columns, history frame.
    On success `model` is complete but for parameters and certificate. */
-ftl_status prophet_prepare(const prophet_config *config, const ftl_series *series, prophet_model *model, ftl_error *err);
+ftl_status prophet_prepare(const prophet_config *config, const ftl_series *series, prophet_model *model,
+                           ftl_error *err);
 /* Adds a warning to a model. */
 ftl_status prophet_warn(prophet_model *model, ftl_error *err, const char *format, ...) FTL_PRINTF(3, 4);
 /* Prepares rows to predict (checks columns, scales t, cap and regressors); kept rows are sorted by time. */
-ftl_status prophet_prepare_future(const prophet_model *model, const ftl_series *rows, prophet_frame *out, ftl_error *err);
+ftl_status prophet_prepare_future(const prophet_model *model, const ftl_series *rows, prophet_frame *out,
+                                  ftl_error *err);
 
 /* features.c: fills X [K, n] for the rows of a frame. */
 ftl_status prophet_features(const prophet_model *model, const prophet_frame *frame, double *X, ftl_error *err);

@@ -168,10 +168,10 @@ static ftl_status maximise(stan_target *target, prophet_algorithm algorithm, siz
 ftl_status prophet_solve_stan(const prophet_problem *p, prophet_algorithm algorithm, int64_t max_iterations, bool warm,
                               prophet_point *x, prophet_certificate *cert, ftl_error *err)
 {
-    stan_columns columns;
+    prophet_columns columns;
     stan_target target = {0};
     double *theta = NULL, *workspace = NULL;
-    ftl_status st = stan_columns_init(&columns, p, err);
+    ftl_status st = prophet_columns_init(&columns, p, err);
     if (st) return st;
     if ((st = stan_target_init(&target, &columns.p, err))) goto done;
     theta = fi_alloc(target.n, 2 * sizeof *theta);
@@ -186,7 +186,7 @@ ftl_status prophet_solve_stan(const prophet_problem *p, prophet_algorithm algori
     theta[1] = x->m;
     for (size_t j = 0; j < p->S; j++) theta[2 + j] = x->delta[j];
     theta[2 + p->S] = log(x->sigma);
-    stan_columns_condense(&columns, x->beta, theta + 3 + p->S);
+    prophet_columns_condense(&columns, x->beta, theta + 3 + p->S);
 
     if (algorithm == PROPHET_AUTO) algorithm = p->T < NEWTON_BELOW ? PROPHET_NEWTON : PROPHET_LBFGS;
     size_t limit = max_iterations > 0 ? (size_t)max_iterations : 1;
@@ -196,11 +196,11 @@ ftl_status prophet_solve_stan(const prophet_problem *p, prophet_algorithm algori
     x->m = theta[1];
     x->sigma = exp(theta[2 + p->S]);
     for (size_t j = 0; j < p->S; j++) x->delta[j] = theta[2 + j];
-    stan_columns_expand(&columns, theta + 3 + p->S, x->beta);
+    prophet_columns_expand(&columns, theta + 3 + p->S, x->beta);
     cert->stan_log_posterior = prophet_log_posterior(p, x, NULL, workspace);
 done:
     stan_target_release(&target);
-    stan_columns_release(&columns);
+    prophet_columns_release(&columns);
     fi_free(theta);
     fi_free(workspace);
     return st;

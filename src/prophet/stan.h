@@ -2,30 +2,7 @@
 #ifndef FI_PROPHET_STAN_H
 #define FI_PROPHET_STAN_H
 
-#include "prophet/prophet.h"
-
-/*
- * The problem with no more columns than its rows can tell apart. A search that starts at beta = 0 never moves the beta
- * of an empty column; and where more than T columns share mode and prior scale (a thousand holidays on thirty rows),
- * X_g' = Q R makes X_g beta_g = R' z with z = Q' beta_g of T entries, under the same round prior. Both optimisers move
- * in z as they would have moved in beta, at the cost of T unknowns.
- */
-typedef struct stan_columns {
-    prophet_problem p;       /* to be solved; shares all but its columns with the original */
-    size_t K, n_groups;      /* columns of the original, groups condensed */
-    int *fate;               /* [K] */
-    size_t *members, *first; /* [K], [n_groups + 1] */
-    double *qr, *tau, *scratch;
-    double *X, *sigmas; /* of p, where they are not the original's */
-    bool *multiplicative;
-} stan_columns;
-
-/* `p` is borrowed. */
-ftl_status stan_columns_init(stan_columns *columns, const prophet_problem *p, ftl_error *err);
-void stan_columns_release(stan_columns *columns);
-/* beta [K] of the original to that of columns->p, and back. */
-void stan_columns_condense(const stan_columns *columns, const double *beta, double *z);
-void stan_columns_expand(const stan_columns *columns, const double *z, double *beta);
+#include "prophet/columns.h"
 
 /* The log posterior as a function of one vector k, m, delta (S), ln sigma, beta (K). */
 typedef struct stan_target {

@@ -179,21 +179,21 @@ static prophet_point solve_wide(sample *r, prophet_algorithm algorithm, bool apa
 TEST(more_columns_than_rows_are_condensed_and_the_fit_is_the_same)
 {
     sample condensed, plain;
-    stan_columns columns;
+    prophet_columns columns;
     double z[WIDE], back[WIDE];
     solve_wide(&condensed, PROPHET_NEWTON, false, wide_beta[0]);
-    CHECK_INT(stan_columns_init(&columns, &condensed.p, NULL), FTL_OK);
+    CHECK_INT(prophet_columns_init(&columns, &condensed.p, NULL), FTL_OK);
     CHECK_INT(columns.n_groups, 1);
     CHECK_INT(columns.p.K, ROWS + 17); /* 20 multiplicative columns, 3 of them empty */
-    stan_columns_condense(&columns, wide_beta[0], z);
-    stan_columns_expand(&columns, z, back);
+    prophet_columns_condense(&columns, wide_beta[0], z);
+    prophet_columns_expand(&columns, z, back);
     for (size_t j = 0; j < WIDE; j++) CHECK_NEAR(back[j], wide_beta[0][j], 1e-15);
-    stan_columns_release(&columns);
+    prophet_columns_release(&columns);
 
     solve_wide(&plain, PROPHET_NEWTON, true, wide_beta[1]);
-    CHECK_INT(stan_columns_init(&columns, &plain.p, NULL), FTL_OK);
+    CHECK_INT(prophet_columns_init(&columns, &plain.p, NULL), FTL_OK);
     CHECK_INT(columns.n_groups, 0);
-    stan_columns_release(&columns);
+    prophet_columns_release(&columns);
     CHECK_NEAR(condensed.cert.stan_log_posterior, plain.cert.stan_log_posterior, 1e-7);
     CHECK_NEAR(condensed.x.sigma, plain.x.sigma, 1e-6);
     for (size_t j = 0; j < WIDE; j++) CHECK_NEAR(wide_beta[0][j], wide_beta[1][j], 1e-6);

@@ -1,4 +1,4 @@
-#include "prophet/stan.h"
+#include "prophet/columns.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -21,7 +21,7 @@ static bool same_kind(const prophet_problem *p, size_t j, size_t k)
 }
 
 /* Decides on every column; members of group g are listed in members[first[g]] and on. */
-static void sort_out(stan_columns *c, const prophet_problem *p)
+static void sort_out(prophet_columns *c, const prophet_problem *p)
 {
     size_t live = 0;
     for (size_t j = 0; j < p->K; j++) {
@@ -40,13 +40,13 @@ static void sort_out(stan_columns *c, const prophet_problem *p)
     }
 }
 
-static size_t group_size(const stan_columns *c, size_t g)
+static size_t group_size(const prophet_columns *c, size_t g)
 {
     return c->first[g + 1] - c->first[g];
 }
 
 /* Factors X_g' = Q R and writes the columns of R' behind `column`. */
-static void condense_group(stan_columns *c, const prophet_problem *p, size_t g, double *column)
+static void condense_group(prophet_columns *c, const prophet_problem *p, size_t g, double *column)
 {
     size_t size = group_size(c, g), T = p->T;
     double *A = c->qr + c->first[g] * T; /* [T columns, size rows] */
@@ -57,10 +57,10 @@ static void condense_group(stan_columns *c, const prophet_problem *p, size_t g, 
         for (size_t i = 0; i < T; i++) column[r * T + i] = i >= r ? A[i * size + r] : 0;
 }
 
-ftl_status stan_columns_init(stan_columns *c, const prophet_problem *p, ftl_error *err)
+ftl_status prophet_columns_init(prophet_columns *c, const prophet_problem *p, ftl_error *err)
 {
     size_t T = p->T;
-    *c = (stan_columns){.p = *p, .K = p->K};
+    *c = (prophet_columns){.p = *p, .K = p->K};
     c->fate = fi_alloc(p->K, sizeof *c->fate);
     c->members = fi_alloc(p->K, sizeof *c->members);
     c->first = fi_alloc(p->K + 1, sizeof *c->first);
@@ -98,11 +98,11 @@ ftl_status stan_columns_init(stan_columns *c, const prophet_problem *p, ftl_erro
     c->p.multiplicative = c->multiplicative;
     return FTL_OK;
 fail:
-    stan_columns_release(c);
+    prophet_columns_release(c);
     return fi_fail_memory(err);
 }
 
-void stan_columns_release(stan_columns *c)
+void prophet_columns_release(prophet_columns *c)
 {
     fi_free(c->fate);
     fi_free(c->members);
@@ -112,10 +112,10 @@ void stan_columns_release(stan_columns *c)
     fi_free(c->X);
     fi_free(c->sigmas);
     fi_free(c->multiplicative);
-    *c = (stan_columns){0};
+    *c = (prophet_columns){0};
 }
 
-void stan_columns_condense(const stan_columns *c, const double *beta, double *z)
+void prophet_columns_condense(const prophet_columns *c, const double *beta, double *z)
 {
     size_t T = c->p.T;
     for (size_t j = 0; j < c->K; j++)
@@ -128,7 +128,7 @@ void stan_columns_condense(const stan_columns *c, const double *beta, double *z)
     }
 }
 
-void stan_columns_expand(const stan_columns *c, const double *z, double *beta)
+void prophet_columns_expand(const prophet_columns *c, const double *z, double *beta)
 {
     size_t T = c->p.T;
     for (size_t j = 0; j < c->K; j++) beta[j] = c->fate[j] == KEPT ? *z++ : 0;
