@@ -22,6 +22,8 @@ typedef struct ftl_plot_style {
     const char *title;    /**< NULL: the id of the series, if any */
     bool changepoints;    /**< mark the changepoints of the items' models */
     size_t history_rows;  /**< show only the last so many observations; 0: all */
+    const char *x_label;  /**< NULL: "ds"; "": none. Grids and seasonal panels do without */
+    const char *y_label;  /**< NULL: "y"; "": none. Grids do without, panels have their component's name */
 } ftl_plot_style;
 
 /** One chart: a series with its forecast. Both borrowed. */

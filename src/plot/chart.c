@@ -153,6 +153,7 @@ static bool has_contexts(const fi_ticks *ticks)
 static void draw_x_labels(fi_canvas *canvas, const fi_chart *chart, const frame *f, const fi_ticks *ticks)
 {
     double y = f->box.y + f->box.h + chart->font * 1.35;
+    char label[FI_TEXT_MAX];
     for (size_t i = 0; i < ticks->n; i++) {
         const fi_tick *t = &ticks->tick[i];
         double x = f->box.x + t->at * f->box.w, half = fi_canvas_measure(canvas, t->label) / 2;
@@ -162,9 +163,11 @@ static void draw_x_labels(fi_canvas *canvas, const fi_chart *chart, const frame 
         half = fi_canvas_measure(canvas, t->context) / 2;
         fi_canvas_text(canvas, fmin(fmax(x, half), canvas->width - half), y + chart->font * 1.2, FI_CENTRE, t->context);
     }
-    if (chart->x_label)
-        fi_canvas_text(canvas, f->box.x + f->box.w / 2, y + chart->font * (has_contexts(ticks) ? 2.7 : 1.5), FI_CENTRE,
-                       chart->x_label);
+    if (!chart->x_label) return;
+    fi_canvas_fit(canvas, chart->x_label, f->box.w, label);
+    fi_canvas_text(canvas, f->box.x + f->box.w / 2, y + chart->font * (has_contexts(ticks) ? 2.7 : 1.5), FI_CENTRE,
+                   label);
+    fi_canvas_font(canvas, chart->font, false);
 }
 
 static void draw_y_labels(fi_canvas *canvas, const fi_chart *chart, const frame *f, const fi_ticks *ticks)

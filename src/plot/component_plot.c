@@ -108,14 +108,14 @@ static void profile_axis(const ftl_profile *p, fi_chart *chart)
 }
 
 /* Makes the chart of a panel; its layers are borrowed from `layers`. */
-static ftl_status panel_chart(const panel *p, const ftl_forecast *fc, size_t row, fi_chart *chart, fi_layers *layers,
-                              ftl_error *err)
+static ftl_status panel_chart(const panel *p, const ftl_forecast *fc, const ftl_plot_style *style, size_t row,
+                              fi_chart *chart, fi_layers *layers, ftl_error *err)
 {
     ftl_status st;
     if (p->component) {
         st = component_layers(fc, p->component, row, layers, err);
         chart->x_kind = fi_x_kind_of(fc->kind);
-        chart->x_label = "ds";
+        chart->x_label = fi_label_or(style->x_label, "ds");
         chart->y_label = p->component->name;
         chart->percent = p->component->multiplicative;
     } else {
@@ -145,7 +145,7 @@ static ftl_status draw_panels(fi_canvas *canvas, const panels *p, const ftl_fore
         fi_box box = {0, top + (double)(i % p->n) * height, canvas->width, height};
         fi_chart chart = {.font = font, .left = left, .right = font * 3};
         fi_layers layers;
-        st = panel_chart(&p->panel[i % p->n], fc, row, &chart, &layers, err);
+        st = panel_chart(&p->panel[i % p->n], fc, style, row, &chart, &layers, err);
         if (st == FTL_OK && draw) st = fi_chart_draw(canvas, &chart, box, err);
         if (st == FTL_OK && !draw) left = fmax(left, fi_chart_left(canvas, &chart, box));
         fi_layers_release(&layers);
@@ -170,7 +170,7 @@ ftl_status fi_plot_panels(const ftl_forecast *fc, ftl_profile *const *profiles, 
         goto done;
     }
     double width = style->width != 0 ? style->width : 720;
-    double height = style->height != 0 ? style->height : fmin(width * 0.3 * (double)p.n + 24, 14400);
+    double height = style->height != 0 ? style->height : fi_page_height(width * 0.3 * (double)p.n + 24);
     st = fi_canvas_init(&canvas, width, height, style, format, err);
     if (st == FTL_OK) st = draw_panels(&canvas, &p, fc, style, err);
     if (st == FTL_OK) st = fi_canvas_save(&canvas, path, err);

@@ -84,16 +84,17 @@ static grid make_grid(size_t n, const ftl_plot_style *style)
     g.n_rows = (n + g.n_columns - 1) / g.n_columns;
     g.width = style->width != 0 ? style->width : cell_width[g.n_columns - 1] * (double)g.n_columns;
     double cell_height = g.width / (double)g.n_columns * (n == 1 ? 0.6 : 0.64);
-    g.height = style->height != 0 ? style->height : fmin(cell_height * (double)g.n_rows + (n == 1 ? 0 : 24), 14400);
+    g.height = style->height != 0 ? style->height : fi_page_height(cell_height * (double)g.n_rows + (n == 1 ? 0 : 24));
     return g;
 }
 
 /* The chart of one item; its layers are borrowed from `layers`. Those of a grid go without axis titles. */
-static fi_chart item_chart(const ftl_plot_item *item, bool alone, double font, const fi_layers *layers)
+static fi_chart item_chart(const ftl_plot_item *item, const ftl_plot_style *style, bool alone, double font,
+                           const fi_layers *layers)
 {
     return (fi_chart){.title = alone ? NULL : item_id(item),
-                      .x_label = alone ? "ds" : NULL,
-                      .y_label = alone ? "y" : NULL,
+                      .x_label = alone ? fi_label_or(style->x_label, "ds") : NULL,
+                      .y_label = alone ? fi_label_or(style->y_label, "y") : NULL,
                       .x_kind = item_x_kind(item),
                       .font = font,
                       .right = alone ? 0 : font * 1.5,
@@ -119,7 +120,7 @@ static ftl_status draw_items(fi_canvas *canvas, const ftl_plot_item *items, cons
                                alone ? font : fmin(fi_font_for(canvas->width, canvas->height), 11));
             height = fmax((canvas->height - top) / (double)g->n_rows, 1);
         }
-        fi_chart chart = item_chart(&items[i], alone, font, &layers);
+        fi_chart chart = item_chart(&items[i], style, alone, font, &layers);
         fi_box box = {(double)(i % g->n_columns) * width, top + (double)(i / g->n_columns) * height, width,
                       fmax(height - gap, 1)};
         if (k < g->n) {

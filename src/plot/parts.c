@@ -68,6 +68,16 @@ double fi_font_for(double width, double height)
     return fmin(font, fmax(height / 12, 4));
 }
 
+double fi_page_height(double height)
+{
+    return fmin(fmax(height, 72), 14400);
+}
+
+const char *fi_label_or(const char *label, const char *otherwise)
+{
+    return !label ? otherwise : *label ? label : NULL;
+}
+
 /* ---- the head of a page ---- */
 
 typedef struct legend_entry {

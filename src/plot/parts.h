@@ -24,6 +24,10 @@ void fi_layers_add_row(fi_layers *layers, const ftl_forecast *forecast, fi_mark 
 fi_x_kind fi_x_kind_of(ftl_time_kind kind);
 /* Size of the labels of a chart of that size. */
 double fi_font_for(double width, double height);
+/* A height that nobody asked for, kept within what can be drawn. */
+double fi_page_height(double height);
+/* The text of an axis: NULL is `otherwise`, "" is none (NULL). */
+const char *fi_label_or(const char *label, const char *otherwise);
 
 /*
  * Draws the title and, right of it, a legend of the first bands, lines and dots of `legend` (NULL: none) along the top of

@@ -210,7 +210,8 @@ TEST(every_size_is_drawn_or_refused)
     static const double refused[][3] = {{-1, 100, 1},    {100, NAN, 1},     {INFINITY, 100, 1},
                                         {20000, 100, 1}, {71, 100, 1},      {100, 100, -1},
                                         {100, 100, NAN}, {14400, 14400, 1}, {720, 432, 100}};
-    static const double drawn[][3] = {{72, 72, 1}, {72, 2000, 0.1}, {14400, 72, 0.05}, {720, 72, 1}, {0, 100, 0}};
+    static const double drawn[][3] = {{72, 0, 1},        {72, 72, 1},  {72, 2000, 0.1},
+                                      {14400, 72, 0.05}, {720, 72, 1}, {0, 100, 0}};
     ftl_forecast *fc = make_forecast("s", FTL_TIME_DATE, start, FTL_DAY, 20);
     ftl_plot_item items[5] = {{NULL, fc, NULL}, {NULL, fc, NULL}, {NULL, fc, NULL}, {NULL, fc, NULL}, {NULL, fc, NULL}};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
@@ -329,6 +330,25 @@ TEST(changepoints_are_marked_where_asked)
     ftl_forecast_free(fc);
 }
 
+TEST(axes_are_named_as_asked)
+{
+    ftl_forecast *fc = make_forecast("", FTL_TIME_DATE, start, FTL_DAY, 20);
+    ftl_plot_item item = {NULL, fc, NULL};
+    const ftl_plot_style styles[] = {
+        {0}, {.x_label = "", .y_label = ""}, {.x_label = "Datum \xff", .y_label = "Umsatz"}};
+    size_t glyphs[3] = {0};
+    for (size_t i = 0; i < 3; i++) {
+        size_t size;
+        draw(&item, 1, &styles[i], FTL_PLOT_SVG, scratch("axes.svg"));
+        char *svg = slurp(scratch("axes.svg"), &size);
+        for (const char *p = svg; (p = strstr(p, "<use ")); p++) glyphs[i]++;
+        free(svg);
+    }
+    CHECK_INT(glyphs[0] - glyphs[1], strlen("ds") + strlen("y"));
+    CHECK_INT(glyphs[2] - glyphs[1], strlen("Datum ?") + strlen("Umsatz"));
+    ftl_forecast_free(fc);
+}
+
 TEST(a_single_future_row_can_be_seen)
 {
     ftl_forecast *fc = make_forecast("s", FTL_TIME_DATE, start, FTL_DAY, 1);
@@ -371,6 +391,7 @@ int main(void)
                                        cmocka_unit_test(dates_and_indices_do_not_mix),
                                        cmocka_unit_test(history_rows_leave_the_older_rows_out),
                                        cmocka_unit_test(changepoints_are_marked_where_asked),
+                                       cmocka_unit_test(axes_are_named_as_asked),
                                        cmocka_unit_test(a_single_future_row_can_be_seen),
                                        cmocka_unit_test(formats_follow_from_the_name)};
     return cmocka_run_group_tests(tests, NULL, scratch_clear);
