@@ -7,6 +7,7 @@
 #include <foretell/forecast.h>
 #include <foretell/forecaster.h>
 #include <foretell/plot.h>
+#include <foretell/program.h>
 #include <foretell/prophet.h>
 #include <foretell/series.h>
 
