@@ -135,6 +135,8 @@ void cli_warn(const char *format, ...) FTL_PRINTF(1, 2);
 /* Says what went wrong (text or JSON) and returns the exit code that goes with it. */
 int cli_report(const ftl_error *err);
 int cli_exit_code(ftl_status status);
+/* The message without the name of a series that has none. */
+const char *cli_message(const ftl_error *err);
 /* A mistake in the arguments of `command` (NULL: of foretell itself): says so and where help is; returns CLI_USAGE. */
 int cli_usage_error(const char *command, const char *format, ...) FTL_PRINTF(2, 3);
 /* Standard output is flushed and checked: what a command that prints by stdio returns. */

@@ -8,7 +8,7 @@ typedef struct job {
     cli_writer writer;
     cli_progress progress;
     cli_stream *stream;
-    size_t n_done, n_failed;
+    size_t n_done, n_failed, n_batches;
     ftl_error failure;    /* that ends the run */
     ftl_error last_error; /* of a series that was skipped */
 } job;
@@ -75,7 +75,7 @@ static void announce(const job *j, const ftl_config *config, size_t horizon)
     char *text = NULL, steps[48] = "the rows of --future", levels[CLI_MAX_LIST * 8] = "";
     size_t used = 0;
     const cli_style *s = j->writer.style;
-    if (horizon) snprintf(steps, sizeof steps, "%s steps", cli_grouped(horizon));
+    if (horizon) snprintf(steps, sizeof steps, "%s step%s", cli_grouped(horizon), horizon == 1 ? "" : "s");
     for (size_t i = 0; i < s->percents.n && used < sizeof levels; i++)
         used += (size_t)snprintf(levels + used, sizeof levels - used, "%s%g %%", i ? ", " : "; intervals of ",
                                  s->percents.v[i]);
@@ -90,6 +90,7 @@ static ftl_status run(job *j, const char *path, const ftl_config *config, cli_in
     const ftl_panel *batch;
     ftl_status st;
     for (bool first = true; !(st = cli_stream_next(j->stream, &batch, err)) && batch; first = false) {
+        j->n_batches++;
         if (first) {
             double share = cli_stream_progress(j->stream);
             cli_describe(path, batch, share < 0 || share >= 1, in, config);
@@ -110,7 +111,7 @@ static void summarise(const job *j)
     if (j->n_failed)
         cli_note("%s of %s series failed and were skipped", cli_grouped(j->n_failed),
                  cli_grouped(j->n_failed + j->n_done));
-    if (seconds > 2 || cli_verbose)
+    if (seconds > 2 || j->n_batches > 1 || cli_verbose)
         cli_note("%s series in %.2f s (%s a second)", cli_grouped(j->n_done), seconds,
                  cli_grouped((size_t)((double)j->n_done / seconds)));
 }

@@ -73,6 +73,7 @@ static void add_series(facts *f, const ftl_series *s)
         else
             f->gaps += gaps;
     }
+    if (n < 2) return; /* no step to speak of */
     if (!f->freq[0])
         strcpy(f->freq, name);
     else if (strcmp(f->freq, name) != 0)
@@ -110,9 +111,11 @@ static void print_text(const char *path, const facts *f, const ftl_panel *panel)
     printf("duplicates   %s rows at the time of another one\n", cli_grouped(f->duplicates));
     printf("missing      %s values\n", cli_grouped(f->missing));
     if (observed) printf("values       %g to %g, mean %g\n", f->low, f->high, f->sum / (double)observed);
-    printf("columns      ");
-    list_columns(panel, "");
-    printf("\n");
+    if (ftl_panel_n_series(panel) && ftl_series_n_columns(ftl_panel_series(panel, 0))) {
+        printf("columns      ");
+        list_columns(panel, "");
+        printf("\n");
+    }
     if (ftl_panel_ignored(panel)[0]) printf("left out     %s (not numbers)\n", ftl_panel_ignored(panel));
 }
 

@@ -97,6 +97,7 @@ static void name_frequency(const ftl_panel *panel, const cli_input *in, char *ou
         const ftl_series *s = ftl_panel_series(panel, i);
         char name[32] = "irregular";
         ftl_freq freq;
+        if (ftl_series_n_obs(s) < 2) continue;
         if (!ftl_freq_infer(ftl_series_times(s), ftl_series_n_obs(s), ftl_series_time_kind(s), &freq, NULL))
             ftl_freq_format(&freq, name);
         if (!out[0])
@@ -104,6 +105,7 @@ static void name_frequency(const ftl_panel *panel, const cli_input *in, char *ou
         else if (strcmp(out, name) != 0)
             strcpy(out, "mixed");
     }
+    if (!out[0]) strcpy(out, "unknown");
 }
 
 void cli_describe(const char *path, const ftl_panel *panel, bool all, const cli_input *in, const ftl_config *config)
@@ -126,7 +128,7 @@ void cli_describe(const char *path, const ftl_panel *panel, bool all, const cli_
     ftl_time_format(last, ftl_series_time_kind(s), to);
     name_frequency(panel, in, freq);
     cli_note("%s: %s%s series, %s rows, %s to %s, frequency %s%s", strcmp(path, "-") ? path : "standard input",
-             all ? "" : "at first ", cli_grouped(n), cli_grouped(rows), from, to, freq,
+             all ? "" : "first ", cli_grouped(n), cli_grouped(rows), from, to, freq,
              in->freq_text ? "" : " (inferred)");
     list_columns(s, false, columns, sizeof columns);
     if (columns[0])

@@ -106,6 +106,7 @@ static void manual(const cli_page *page, const cli_option *options)
         roff(o->help);
         printf("\n");
     }
+    printf(".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nthis help\n");
     if (!page->examples) return;
     printf(".PP\nExamples:\n.PP\n.nf\n");
     roff(page->examples);

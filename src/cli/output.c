@@ -163,7 +163,7 @@ int cli_writer_end(cli_writer *w, const ftl_error *failure)
         cli_print_json_text(stdout, ftl_status_name(failure->code));
         snprintf(exit_text, sizeof exit_text, ",\"exit\":%d", rc);
         printf("%s,\"message\":", exit_text);
-        cli_print_json_text(stdout, failure->message);
+        cli_print_json_text(stdout, cli_message(failure));
         printf("}}\n");
         fflush(stdout);
         return rc;

@@ -75,13 +75,20 @@ static void report_json(const char *code, int rc, const char *message)
     fflush(stdout);
 }
 
+const char *cli_message(const ftl_error *err)
+{
+    static const char nameless[] = "series '': "; /* a file of one series: there is nothing to tell apart */
+    size_t n = sizeof nameless - 1;
+    return err->message + (strncmp(err->message, nameless, n) ? 0 : n);
+}
+
 int cli_report(const ftl_error *err)
 {
     int rc = cli_exit_code(err->code);
     if (cli_json)
-        report_json(ftl_status_name(err->code), rc, err->message);
+        report_json(ftl_status_name(err->code), rc, cli_message(err));
     else
-        cli_warn("%s", err->message);
+        cli_warn("%s", cli_message(err));
     return rc;
 }
 

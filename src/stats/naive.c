@@ -50,19 +50,19 @@ static void naive_free(void *model)
     fi_free(m);
 }
 
-/* Root mean square of y[t] - y[t - season], scaled against overflow; NaN without any pair. */
+/* Root mean square of y[t] - y[t - season]; NaN without any pair. Halved and scaled, so that only the result overflows. */
 static double naive_sigma(const double *y, size_t n, size_t season)
 {
     double scale = 0, sum = 0;
     size_t pairs = 0;
-    for (size_t t = season; t < n; t++) scale = fmax(scale, fabs(y[t] - y[t - season])); /* fmax passes over NaN */
+    for (size_t t = season; t < n; t++) scale = fmax(scale, fabs(y[t] / 2 - y[t - season] / 2)); /* passes over NaN */
     for (size_t t = season; t < n; t++) {
-        double d = y[t] - y[t - season];
+        double d = y[t] / 2 - y[t - season] / 2;
         if (isnan(d)) continue;
         pairs++;
         if (scale > 0) sum += d / scale * (d / scale);
     }
-    return pairs ? scale * sqrt(sum / (double)pairs) : NAN;
+    return pairs ? 2 * (scale * sqrt(sum / (double)pairs)) : NAN;
 }
 
 /* Finds the latest observation at each place of the season; false if some place has none. */
@@ -115,7 +115,10 @@ static ftl_status naive_fit(const void *config, const ftl_series *s, const ftl_f
     memcpy(m->ds, fi_series_ds(s), n * sizeof *m->ds);
     memcpy(m->y, fi_series_y(s), n * sizeof *m->y);
     m->sigma = naive_sigma(m->y, n, season);
-    if (isnan(m->sigma))
+    if (isinf(m->sigma))
+        st = fi_fail(err, FTL_ENUMERIC,
+                     "series '%s': its values are too far apart for the range of numbers; scale them", s->id);
+    else if (isnan(m->sigma))
         st = fi_fail(err, FTL_EDATA, "series '%s': no two observations lie %zu step%s apart; choose another season",
                      s->id, season, season == 1 ? "" : "s");
     else if (!find_last(m))

@@ -1,0 +1,15 @@
+# The default model on small data. Numbers are rounded: processors differ in the last bits.
+show forecast "$DATA/monthly.csv" -H 3 | round 2
+show forecast "$DATA/monthly.csv" -H 2 -q --format prophet | round 2
+show forecast "$DATA/monthly.csv" -H 2 -q --components --level 80 -m prophet:yearly_seasonality=2,growth=flat | round 2
+show forecast "$DATA/promo.csv" --future "$DATA/promo_future.csv" --level 80 | round 1 | head -n 8
+show forecast "$DATA/promo.csv" -H 7
+show forecast "$DATA/promo.csv" -H 2 -q -m prophet:regressors=false --level 80 | round 1
+show forecast "$DATA/monthly.csv" -H 3 -q --country US -m prophet:yearly_seasonality=3 --level 80 | round 2
+foretell holidays US --from 2021 --to 2024 >holidays.csv
+show forecast "$DATA/monthly.csv" -H 3 -q --holidays holidays.csv -m prophet:yearly_seasonality=3 --level 80 | round 2
+foretell forecast "$DATA/monthly.csv" -q -H 5 --samples 50 --seed 4 >a.csv
+foretell forecast "$DATA/monthly.csv" -q -H 5 --samples 50 --seed 4 --threads 4 >b.csv
+foretell forecast "$DATA/monthly.csv" -q -H 5 --samples 50 --seed 5 >c.csv
+check "one seed gives the same intervals" cmp -s a.csv b.csv
+check "another seed gives others" test "$(cat a.csv)" != "$(cat c.csv)"
