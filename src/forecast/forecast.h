@@ -16,12 +16,12 @@ struct ftl_forecast {
     const char *model, *point_kind; /* static */
     ftl_time_kind kind;
     size_t n_rows, n_history, n_levels, n_components, n_samples;
-    ftl_time *ds;     /* [n_rows] */
-    double *point;    /* [n_rows] */
-    double *levels;   /* [n_levels] */
-    double *q;        /* [n_rows, n_levels] */
+    ftl_time *ds;   /* [n_rows] */
+    double *point;  /* [n_rows] */
+    double *levels; /* [n_levels] */
+    double *q;      /* [n_rows, n_levels] */
     fi_component *components;
-    double *samples;  /* [n_rows, n_samples]; NULL without */
+    double *samples;     /* [n_rows, n_samples]; NULL without */
     double *cap, *floor; /* [n_rows] or NULL */
 };
 

@@ -15,24 +15,36 @@
 typedef struct fi_option {
     ftl_option_info info;
     size_t offset;
-    ftl_status (*parse)(void *config, const char *text, ftl_error *err);              /* ITEM, or NULL */
+    ftl_status (*parse)(void *config, const char *text, ftl_error *err);                 /* ITEM, or NULL */
     ftl_status (*format)(const void *config, size_t index, fi_buf *out, ftl_error *err); /* ITEM: the index-th item as
                                                                        text; leaves out untouched past the last one */
 } fi_option;
 
 /* Rows of an option table: FI_OPTION_REAL(prophet_config, changepoint_prior_scale, "0.05", 1e-300, INFINITY, "..."). */
-#define FI_OPTION_FLAG(type, field, def, help) \
-    {{#field, FTL_OPTION_FLAG, def, 0, 1, NULL, "BOOL", help}, offsetof(type, field), NULL, NULL}
-#define FI_OPTION_COUNT(type, field, def, lo, hi, help) \
-    {{#field, FTL_OPTION_COUNT, def, lo, hi, NULL, "N", help}, offsetof(type, field), NULL, NULL}
-#define FI_OPTION_REAL(type, field, def, lo, hi, help) \
-    {{#field, FTL_OPTION_REAL, def, lo, hi, NULL, "X", help}, offsetof(type, field), NULL, NULL}
-#define FI_OPTION_CHOICE(type, field, def, choices, help) \
-    {{#field, FTL_OPTION_CHOICE, def, 0, 0, choices, choices, help}, offsetof(type, field), NULL, NULL}
-#define FI_OPTION_TEXT(type, field, def, value_name, help) \
-    {{#field, FTL_OPTION_TEXT, def, 0, 0, NULL, value_name, help}, offsetof(type, field), NULL, NULL}
-#define FI_OPTION_ITEM(name, value_name, help, parse, format) \
-    {{name, FTL_OPTION_ITEM, "", 0, 0, NULL, value_name, help}, 0, parse, format}
+#define FI_OPTION_FLAG(type, field, def, help)                                                                         \
+    {                                                                                                                  \
+        {#field, FTL_OPTION_FLAG, def, 0, 1, NULL, "BOOL", help}, offsetof(type, field), NULL, NULL                    \
+    }
+#define FI_OPTION_COUNT(type, field, def, lo, hi, help)                                                                \
+    {                                                                                                                  \
+        {#field, FTL_OPTION_COUNT, def, lo, hi, NULL, "N", help}, offsetof(type, field), NULL, NULL                    \
+    }
+#define FI_OPTION_REAL(type, field, def, lo, hi, help)                                                                 \
+    {                                                                                                                  \
+        {#field, FTL_OPTION_REAL, def, lo, hi, NULL, "X", help}, offsetof(type, field), NULL, NULL                     \
+    }
+#define FI_OPTION_CHOICE(type, field, def, choices, help)                                                              \
+    {                                                                                                                  \
+        {#field, FTL_OPTION_CHOICE, def, 0, 0, choices, choices, help}, offsetof(type, field), NULL, NULL              \
+    }
+#define FI_OPTION_TEXT(type, field, def, value_name, help)                                                             \
+    {                                                                                                                  \
+        {#field, FTL_OPTION_TEXT, def, 0, 0, NULL, value_name, help}, offsetof(type, field), NULL, NULL                \
+    }
+#define FI_OPTION_ITEM(name, value_name, help, parse, format)                                                          \
+    {                                                                                                                  \
+        {name, FTL_OPTION_ITEM, "", 0, 0, NULL, value_name, help}, 0, parse, format                                    \
+    }
 
 struct ftl_forecaster {
     const char *name, *summary, *source, *point_kind;
@@ -81,13 +93,13 @@ struct ftl_model {
     const ftl_forecaster *forecaster;
     char *id;
     ftl_time_kind kind;
-    ftl_time last;     /* last time of the history */
+    ftl_time last; /* last time of the history */
     bool has_freq;
     ftl_freq freq;
-    uint64_t seed;     /* the seed really used */
+    uint64_t seed;      /* the seed really used */
     double fit_seconds; /* NaN: not known (read from a file) */
-    char *options;     /* the configuration as text (ftl_config_text); NULL: not known */
-    void *state;       /* the forecaster's own */
+    char *options;      /* the configuration as text (ftl_config_text); NULL: not known */
+    void *state;        /* the forecaster's own */
 };
 
 /* All forecasters, from src/foretell.c. */

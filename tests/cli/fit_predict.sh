@@ -1,4 +1,5 @@
 # Fit now, predict later: the same numbers to the last digit.
+need_json_pp
 for model in prophet seasonal-naive; do
     foretell fit "$DATA/promo.csv" -q -m $model:$([ $model = prophet ] && echo regressors=false) -o models.json
     check "$model: one model a line" test "$(wc -l <models.json)" = 2
@@ -25,6 +26,6 @@ check "and is one JSON object" perl -MJSON::PP -0777 -ne 'decode_json($_)' expla
 foretell fit "$DATA/promo.csv" -q --json -o models.json >explained.json
 check "for several series, too" perl -MJSON::PP -0777 -ne 'exit(@{decode_json($_)->{models}} != 2)' explained.json
 show fit "$DATA/mixed.csv" -m seasonal-naive
-show fit "$DATA/mixed.csv" -m seasonal-naive --on-error skip -q | cut -c 1-40
+foretell fit "$DATA/mixed.csv" -m seasonal-naive --on-error skip -q | cut -c 1-40
 show predict "$DATA/monthly.csv" -H 3
 show predict one.json

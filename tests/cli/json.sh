@@ -1,4 +1,5 @@
 # --json prints one JSON object, whatever happens.
+need_json_pp
 object() { perl -MJSON::PP -0777 -ne 'decode_json($_)'; }
 for arguments in "forecast $DATA/monthly.csv -H 3" "forecast $DATA/mixed.csv -H 3 -m seasonal-naive" \
     "forecast $DATA/mixed.csv -H 3 -m seasonal-naive --on-error skip" "forecast nonesuch.csv -H 3" "forecast --horizn 3" \

@@ -33,3 +33,10 @@ wait_for() {
         sleep 0.02
     done
 }
+
+# Skips the test where perl's JSON module (part of Debian's package perl, not of perl-base) is absent.
+need_json_pp() {
+    perl -MJSON::PP -e 1 2>/dev/null && return
+    echo "SKIPPED: perl has no JSON::PP; install the package perl to run this test" >&2
+    exit 77
+}
