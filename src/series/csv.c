@@ -280,8 +280,8 @@ static ftl_status parse_time(fi_csv *csv, const fi_field *field, ftl_time *time,
                        csv->rows.line, csv->time_name);
     if (csv->kind_known && csv->kind == FTL_TIME_INDEX && fi_parse_int64(field->text, field->n, time))
         return FTL_OK; /* among indices, eight digits are one more */
-    if (memchr(field->text, '\0', field->n)) return bad_field(csv, csv->time_name, field, "", err);
     ftl_status st = ftl_time_parse(field->text, field->n, time, &kind, err);
+    if (st && memchr(field->text, '\0', field->n)) return bad_field(csv, csv->time_name, field, "", err);
     if (st) {
         fi_fail_prefix(err, "%s:%zu: column '%.60s'", csv->rows.name, csv->rows.line, csv->time_name);
         return st;
@@ -364,11 +364,23 @@ static ftl_status begin_series(builder *b, const fi_field *id, ftl_error *err)
     return FTL_OK;
 }
 
+/* The series of an id, FI_NO_ID if it is new. Where the file goes through all series at each time, it is the next. */
+static size_t find_series(const builder *b, const fi_field *id)
+{
+    const fi_ids *ids = &b->panel->ids;
+    if (b->series_of) {
+        size_t next = b->series + 1 < ids->n ? b->series + 1 : 0;
+        const char *text = ids->text[next];
+        if (strncmp(text, id->text, id->n) == 0 && text[id->n] == '\0') return next;
+    }
+    return fi_ids_find(ids, id->text, id->n);
+}
+
 /* A row of another series than the row before. */
 static ftl_status begin_run(builder *b, const fi_field *id, fi_csv_id_fn on_id, void *user, ftl_error *err)
 {
     const fi_ids *ids = &b->panel->ids;
-    size_t found = fi_ids_find(ids, id->text, id->n);
+    size_t found = find_series(b, id);
     ftl_status st = on_id ? on_id(user, id->text, id->n, err) : FTL_OK;
     if (st) fi_fail_prefix(err, "%s:%zu", b->csv->rows.name, b->csv->rows.line);
     if (st) return st;
@@ -466,7 +478,7 @@ static ftl_status take_rows(builder *b, size_t max_rows, fi_csv_id_fn on_id, voi
 }
 
 /* The rows of each series together, in the order in which the series appeared. */
-static void gather(builder *b)
+static ftl_status gather(builder *b, ftl_error *err)
 {
     fi_table *t = &b->panel->table;
     ftl_series *series = b->panel->series;
@@ -481,7 +493,7 @@ static void gather(builder *b)
         ftl_series *s = &series[b->series_of[r]];
         b->series_of[r] = (uint32_t)(s->first + s->n_obs++);
     }
-    fi_table_scatter(t, 0, b->series_of, t->n_rows);
+    return fi_table_scatter(t, 0, b->series_of, t->n_rows, err);
 }
 
 static ftl_status make_series(builder *b, ftl_error *err)
@@ -490,9 +502,9 @@ static ftl_status make_series(builder *b, ftl_error *err)
     panel->n_series = panel->ids.n;
     panel->series = fi_calloc(panel->n_series, sizeof *panel->series);
     if (!panel->series) return fi_fail_memory(err);
-    if (b->series_of) gather(b);
+    ftl_status st = b->series_of ? gather(b, err) : FTL_OK;
     size_t first = 0;
-    for (size_t i = 0; i < panel->n_series; i++) {
+    for (size_t i = 0; i < panel->n_series && !st; i++) {
         ftl_series *s = &panel->series[i];
         s->id = panel->ids.text[i];
         s->table = &panel->table;
@@ -501,10 +513,9 @@ static ftl_status make_series(builder *b, ftl_error *err)
             s->n_obs = b->runs[i].n;
             first += s->n_obs;
         }
-        ftl_status st = fi_table_sort(&panel->table, s->first, s->n_obs, err);
-        if (st) return st;
+        st = fi_table_sort(&panel->table, s->first, s->n_obs, err);
     }
-    return FTL_OK;
+    return st;
 }
 
 /* Gives back what the growing arrays have too much. */

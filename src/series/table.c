@@ -18,32 +18,44 @@ void fi_table_release(fi_table *t)
     *t = (fi_table){0};
 }
 
-static void swap_doubles(double *a, size_t i, size_t j)
+/*
+ * Takes the values a[i], i < n, with to[i] >= low out of the array, in their order in `part`, moves the others to its
+ * front and puts the part behind them, where they belong.
+ */
+static void move_part(void *array, const uint32_t *to, size_t n, size_t low, uint64_t *part)
 {
-    double x = a[i];
-    a[i] = a[j];
-    a[j] = x;
+    unsigned char *a = array; /* times or doubles, moved as bytes */
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t value;
+        memcpy(&value, a + 8 * i, 8);
+        if (to[i] >= low)
+            part[to[i] - low] = value;
+        else
+            memcpy(a + 8 * kept++, &value, 8);
+    }
+    memcpy(a + 8 * low, part, 8 * (n - low));
 }
 
-static void swap_rows(fi_table *t, size_t i, size_t j)
+ftl_status fi_table_scatter(fi_table *t, size_t first, uint32_t *to, size_t n, ftl_error *err)
 {
-    ftl_time time = t->ds[i];
-    t->ds[i] = t->ds[j];
-    t->ds[j] = time;
-    swap_doubles(t->y, i, j);
-    for (size_t c = 0; c < t->n_columns; c++)
-        if (t->columns[c]) swap_doubles(t->columns[c], i, j);
-}
-
-void fi_table_scatter(fi_table *t, size_t first, uint32_t *to, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        while (to[i] != i) { /* each swap brings one row home, so there are at most n of them */
-            uint32_t home = to[i];
-            swap_rows(t, first + i, first + home);
-            to[i] = to[home];
-            to[home] = home;
-        }
+    /* From the last part to the first: a part fits into the cache, so that writing all over it is cheap, and the
+     * memory for it does not count. */
+    size_t size = n / 16 > 4096 ? n / 16 : 4096;
+    uint64_t *part = fi_alloc(n < size ? n : size, sizeof *part);
+    if (!part) return fi_fail_memory(err);
+    for (size_t left = n; left;) {
+        size_t low = left > size ? left - size : 0, kept = 0;
+        move_part(t->ds + first, to, left, low, part);
+        move_part(t->y + first, to, left, low, part);
+        for (size_t c = 0; c < t->n_columns; c++)
+            if (t->columns[c]) move_part(t->columns[c] + first, to, left, low, part);
+        for (size_t i = 0; i < left; i++)
+            if (to[i] < low) to[kept++] = to[i];
+        left = low;
+    }
+    fi_free(part);
+    return FTL_OK;
 }
 
 /* Merges the ascending runs [a, m) and [m, b) of row numbers. */
@@ -59,11 +71,10 @@ ftl_status fi_table_sort(fi_table *t, size_t first, size_t n, ftl_error *err)
     size_t sorted = 1;
     while (sorted < n && ds[sorted - 1] <= ds[sorted]) sorted++;
     if (sorted >= n) return FTL_OK;
-    uint32_t *rows = fi_alloc(n, 2 * sizeof *rows), *other = rows + n;
-    if (!rows) return fi_fail_memory(err);
-    uint32_t *block = rows;
-    for (size_t i = 0; i < n; i++) rows[i] = (uint32_t)i;
-    for (size_t width = 1; width < n; width *= 2) {
+    uint32_t *rows = fi_alloc(n, sizeof *rows), *other = fi_alloc(n, sizeof *other);
+    ftl_status st = rows && other ? FTL_OK : fi_fail_memory(err);
+    for (size_t i = 0; !st && i < n; i++) rows[i] = (uint32_t)i;
+    for (size_t width = 1; !st && width < n; width *= 2) {
         for (size_t a = 0; a < n; a += 2 * width) {
             size_t m = a + width < n ? a + width : n, b = m + width < n ? m + width : n;
             merge(ds, rows, a, m, b, other);
@@ -72,8 +83,9 @@ ftl_status fi_table_sort(fi_table *t, size_t first, size_t n, ftl_error *err)
         rows = other;
         other = swap;
     }
-    for (size_t i = 0; i < n; i++) other[rows[i]] = (uint32_t)i;
-    fi_table_scatter(t, first, other, n);
-    fi_free(block);
-    return FTL_OK;
+    for (size_t i = 0; !st && i < n; i++) other[rows[i]] = (uint32_t)i;
+    fi_free(rows);
+    if (!st) st = fi_table_scatter(t, first, other, n, err);
+    fi_free(other);
+    return st;
 }

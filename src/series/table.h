@@ -9,8 +9,11 @@
 
 /* Frees names and columns as well; columns may be NULL. */
 void fi_table_release(fi_table *table);
-/* Moves row i of rows first .. first + n - 1 to first + to[i], for all i; `to` is overwritten. */
-void fi_table_scatter(fi_table *table, size_t first, uint32_t *to, size_t n);
+/*
+ * Moves row i of rows first .. first + n - 1 to first + to[i], for all i. `to` is overwritten. Half a byte a row beside
+ * the table. FTL_ENOMEM (nothing moved).
+ */
+ftl_status fi_table_scatter(fi_table *table, size_t first, uint32_t *to, size_t n, ftl_error *err);
 /* Sorts rows first .. first + n - 1 by time, equal times keeping their order. 8 bytes a row beside the table. */
 ftl_status fi_table_sort(fi_table *table, size_t first, size_t n, ftl_error *err);
 

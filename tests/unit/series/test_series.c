@@ -95,19 +95,21 @@ TEST(memory_may_run_out_anywhere)
         ftl_series_free(s);
     }
     CHECK_INT(st, FTL_OK);
-    CHECK_INT(n, 11); /* series, table, id, ds, y, names, columns, one name, one column, sorting; then all is well */
+    CHECK_INT(n, 13); /* series, table, id, ds, y, names, columns, a name, a column, three to sort; then all is well */
 }
 
 TEST(scatter_moves_every_row_to_its_place)
 {
-    enum { N = 1000 };
-    ftl_time ds[N];
-    double y[N], x[N], *columns[] = {x, NULL};
-    uint32_t to[N];
+    enum { N = 100000 };
+    static ftl_time ds[N];
+    static double y[N], x[N];
+    static uint32_t to[N];
+    double *columns[] = {x, NULL};
     fi_table t = {.kind = FTL_TIME_INDEX, .n_rows = N, .n_columns = 2, .ds = ds, .y = y, .columns = columns};
     for (size_t i = 0; i < N; i++) ds[i] = (ftl_time)i, y[i] = x[i] = (double)i;
-    for (size_t i = 0; i + 10 < N; i++) to[i] = (uint32_t)(i * 367 % (N - 10)); /* 367 and 990 share no divisor */
-    fi_table_scatter(&t, 10, to, N - 10);
+    for (size_t i = 0; i + 10 < N; i++)
+        to[i] = (uint32_t)(i * 367 % (N - 10)); /* 367 is a prime that does not divide N - 10 */
+    CHECK_INT(fi_table_scatter(&t, 10, to, N - 10, NULL), FTL_OK);
     for (size_t i = 0; i < 10; i++) CHECK_INT(ds[i], i);
     for (size_t i = 0; i + 10 < N; i++) {
         size_t place = 10 + i * 367 % (N - 10);
