@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     ftl_freq freq;
     const double levels[2] = {0.1, 0.9};
     must(ftl_panel_read_csv(argv[1], &csv, &panel, &err));
-    must(ftl_config_new("prophet", &config, &err)); /* defaults: further columns of the file are no regressors */
+    must(ftl_config_new("prophet:regressors=false", &config, &err)); /* Python prophet takes none unasked either */
     must(ftl_freq_parse(argv[3], &freq, &err));
     job j = {config, ftl_panel_series(panel, 0), {.freq = &freq}, FTL_PREDICT_DEFAULTS, 0};
     j.predict.horizon = (size_t)strtoul(argv[4], NULL, 10);
