@@ -30,8 +30,8 @@ if(TARGET foretell_cli)
   set(FORETELL_COMPLETION ${CMAKE_BINARY_DIR}/completion/foretell)
   file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/completion)
   add_custom_command(OUTPUT ${FORETELL_MAN} ${FORETELL_COMPLETION} DEPENDS foretell_cli VERBATIM
-                     COMMAND foretell_cli help --man > ${FORETELL_MAN} || true
-                     COMMAND foretell_cli help --completion bash > ${FORETELL_COMPLETION} || true)
+                     COMMAND foretell_cli help --man > ${FORETELL_MAN}
+                     COMMAND foretell_cli help --completion bash > ${FORETELL_COMPLETION})
   if(NOT FORETELL_SANITIZE)
     add_custom_target(manual ALL DEPENDS ${FORETELL_MAN} ${FORETELL_COMPLETION})
   endif()

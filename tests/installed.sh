@@ -37,8 +37,13 @@ if command -v dpkg-deb >/dev/null; then
     for name in libforetell0 libforetell-dev foretell; do
         dpkg-deb --info "$work/packages/$name"_*.deb >/dev/null || fail "no package $name"
     done
-    dpkg-deb --contents "$work"/packages/libforetell0_*.deb | grep -q 'usr/lib/libforetell.so.0' ||
-        fail "libforetell0 lacks the library"
-    dpkg-deb --contents "$work"/packages/foretell_*.deb | grep -q 'usr/bin/foretell' || fail "foretell lacks the program"
+    holds() { # holds PACKAGE FILE
+        dpkg-deb --contents "$work/packages/$1"_*.deb >listing
+        grep -q " \./$2" listing || fail "package $1 lacks $2"
+    }
+    holds libforetell0 usr/lib/libforetell.so.0
+    holds libforetell-dev usr/include/foretell/foretell.h
+    holds foretell usr/bin/foretell
+    holds foretell usr/share/man/man1/foretell.1
 fi
 echo "installed use: ok"
