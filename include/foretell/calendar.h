@@ -94,10 +94,10 @@ FTL_API size_t ftl_freq_format(const ftl_freq *freq, char *out);
 /**
  * The frequency of times that may have gaps: of the candidates (calendar ones first, then the greatest common divisor
  * of the steps) the coarsest one of which all times are members; business days are recognised by weekdays without any
- * weekend. Duplicate times are passed over.
+ * weekend, one weekend at least between them. Duplicate times are passed over.
  *
  * @param times  [n] ascending
- * @return FTL_OK; FTL_EDATA when there are fewer than 2 distinct times
+ * @return FTL_OK; FTL_EDATA when there are fewer than 2 distinct times; FTL_EINVAL when they do not ascend
  */
 FTL_API ftl_status ftl_freq_infer(const ftl_time *times, size_t n, ftl_time_kind kind, ftl_freq *out, ftl_error *err);
 
@@ -106,11 +106,20 @@ FTL_API ftl_status ftl_freq_infer(const ftl_time *times, size_t n, ftl_time_kind
  * those not after `last` are dropped: an anchored frequency keeps the time of day of `last`.
  *
  * @param out  [n]
- * @return FTL_OK; FTL_EINVAL (a calendar frequency for an index, or the reverse); FTL_ENUMERIC (past the year 9999)
+ * A business day and an anchored frequency first roll forward from `last` to the nearest anchor, multiples then step from
+ * there (2MS after 2024-01-15: 2024-02-01, 2024-04-01, ...).
+ *
+ * @param freq  of the same kind as `last`: the caller knows whether that is an index or a date
+ * @return FTL_OK; FTL_EINVAL (a multiple below 1, an anchor that does not exist); FTL_ENUMERIC (past the year 9999, or
+ *         the largest index)
  */
 FTL_API ftl_status ftl_freq_after(const ftl_freq *freq, ftl_time last, size_t n, ftl_time *out, ftl_error *err);
 
-/** Steps a season of this frequency usually has (12 for months, 7 for days, 24 for hours, 1 where none is usual). */
+/**
+ * Steps a season of this frequency usually has: a year of months and quarters (12, 4), a week of days (7, 5 for B), a day
+ * of hours and minutes (24, 1440), an hour of seconds (3600), divided by the multiple; 1 where that is no whole number or
+ * no season is usual (weeks, years, indices).
+ */
 FTL_API size_t ftl_freq_season(const ftl_freq *freq);
 
 /** One public holiday. */

@@ -79,7 +79,12 @@ typedef struct ftl_csv_options {
  * Accepted: CR, LF and CRLF; a UTF-8 byte order mark; quoted fields; spaces around fields; gzip; "-" for standard
  * input. An empty field, NA, N/A, NaN, nan, null, NULL, None and null_text are missing. Rows of a series may stand
  * anywhere and in any order. True/False/true/false/TRUE/FALSE in a further column are 1 and 0. A further column is
- * numeric if its first non-missing field is; one that is not is left out (ftl_panel_ignored() names it).
+ * numeric if its first non-missing field is; one that is not is left out (ftl_panel_ignored() names it), and so is one
+ * without a name, which is the row number that pandas writes. Blank lines are passed over. Ids and names are UTF-8; an id
+ * is taken as it stands ("NA" is an id). All times of a file are of one kind: a date among dates with times is refused,
+ * because what it means is a guess (pandas leaves the time out of all rows or of none). Memory beside the 256 KiB that are
+ * read at a time: 16 bytes a row, 8 for each further numeric column, and the ids; for interleaved or unsorted rows up to 8
+ * more.
  *
  * @param path  borrowed
  * @param options  NULL for the defaults
@@ -97,7 +102,9 @@ FTL_API const char *ftl_panel_ignored(const ftl_panel *panel);
 
 /**
  * Reading in batches, for more series than memory holds. The rows of a series must stand together in the file (in any
- * order of time); small inputs (up to 64 MiB of text) are exempt, because they are read whole.
+ * order of time); small inputs (up to 64 MiB of text) are exempt, because they are read whole. Memory: the batch, and 8 to
+ * 21 bytes for each id that has gone by, so that one that turns up again is noticed. A reader may be used by one thread at
+ * a time, any thread; ftl_panel_reader_progress() also meanwhile by others.
  */
 typedef struct ftl_panel_reader ftl_panel_reader;
 FTL_API ftl_status ftl_panel_reader_open(const char *path, const ftl_csv_options *options, ftl_panel_reader **out,
@@ -108,7 +115,7 @@ FTL_API ftl_status ftl_panel_reader_open(const char *path, const ftl_csv_options
  * @return as ftl_panel_read_csv(); FTL_EDATA also when the rows of a series turn up again after it ended
  */
 FTL_API ftl_status ftl_panel_reader_next(ftl_panel_reader *reader, size_t max_rows, ftl_panel **out, ftl_error *err);
-/** @return share of the input read, 0..1; negative if its size is not known. */
+/** @return share of the input handed out, 0..1; negative if its size is not known. */
 FTL_API double ftl_panel_reader_progress(const ftl_panel_reader *reader);
 FTL_API void ftl_panel_reader_close(ftl_panel_reader *reader);
 
