@@ -1,5 +1,7 @@
 #include "base/error.h"
 
+#include "base/text.h"
+
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,23 +27,28 @@ const char *ftl_version(void)
     return FTL_VERSION_TEXT;
 }
 
-/* A message cut by the buffer may end within a UTF-8 sequence; drop the torn character. */
-static void trim_torn_utf8(char *s)
+/* One line of UTF-8, whatever a hostile name held: control characters become blanks, and what is no UTF-8 (also a
+ * character that the end of the buffer has torn) becomes '?'. */
+static void clean_message(ftl_error *err)
 {
-    size_t n = strlen(s), i = n;
-    while (i > 0 && n - i < 4 && ((unsigned char)s[i - 1] & 0xC0) == 0x80) i--;
-    if (i == 0) return;
-    unsigned char lead = (unsigned char)s[i - 1];
-    size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    if (n - (i - 1) < want) s[i - 1] = '\0';
+    char *p = err->message, *end = p + strlen(p);
+    bool cut = end == err->message + sizeof err->message - 1;
+    while (p < end) {
+        size_t length = fi_utf8_char(p, (size_t)(end - p));
+        if (length == 0 && cut && end - p < 4) {
+            *p = '\0';
+            return;
+        }
+        if (length == 0) *p = '?';
+        if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = ' ';
+        p += length ? length : 1;
+    }
 }
 
 static void write_message(ftl_error *err, const char *format, va_list args)
 {
     vsnprintf(err->message, sizeof err->message, format, args);
-    for (char *p = err->message; *p; p++) /* one line, whatever a hostile name held */
-        if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = ' ';
-    trim_torn_utf8(err->message);
+    clean_message(err);
 }
 
 ftl_status fi_fail(ftl_error *err, ftl_status code, const char *format, ...)
@@ -71,7 +78,7 @@ ftl_status fi_fail_prefix(ftl_error *err, const char *format, ...)
     va_end(args);
     size_t n = strlen(err->message);
     snprintf(err->message + n, sizeof err->message - n, ": %s", old.message);
-    trim_torn_utf8(err->message);
+    clean_message(err);
     return old.code;
 }
 

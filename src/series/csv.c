@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/number.h"
+#include "base/text.h"
 #include "series/table.h"
 
 #include <math.h>
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_COLUMNS = 10000, EXCERPT_MAX = 60 };
+enum { MAX_COLUMNS = 10000 };
 
 /* ---- the header ---- */
 
@@ -29,24 +30,6 @@ static ftl_status check_encoding(fi_rows *rows, ftl_error *err)
     if (n >= 4 && memcmp(bytes, "PK\3\4", 4) == 0)
         return fi_fail(err, FTL_EDATA, "%s: is a zip or Excel file; save the table in it as CSV", rows->name);
     return FTL_OK;
-}
-
-/* Is text[0, n) UTF-8 without NUL? (Surrogates and overlong forms are refused too.) */
-static bool is_text(const char *text, size_t n)
-{
-    for (size_t i = 0; i < n;) {
-        unsigned char c = (unsigned char)text[i];
-        unsigned more = c < 0x80 ? 0 : c < 0xC2 ? 9 : c < 0xE0 ? 1 : c < 0xF0 ? 2 : c < 0xF5 ? 3 : 9;
-        if (c == 0 || more == 9 || more >= n - i) return false;
-        for (unsigned k = 1; k <= more; k++)
-            if (((unsigned char)text[i + k] & 0xC0) != 0x80) return false;
-        unsigned char second = more ? (unsigned char)text[i + 1] : 0x80;
-        if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) || (c == 0xF0 && second < 0x90) ||
-            (c == 0xF4 && second > 0x8F))
-            return false;
-        i += more + 1;
-    }
-    return true;
 }
 
 /* All names of the header, in *names[n_fields] (each owned). */
@@ -67,7 +50,7 @@ static ftl_status read_names(fi_csv *csv, char ***names, ftl_error *err)
     if (!*names) return fi_fail_memory(err);
     for (size_t i = 0; i < csv->n_fields; i++) {
         const fi_field *field = &rows->fields[i];
-        if (!is_text(field->text, field->n))
+        if (!fi_utf8_valid(field->text, field->n))
             return fi_fail(err, FTL_EDATA, "%s:%zu: the name of column %zu is not UTF-8 text; is this a CSV file?",
                            rows->name, rows->line, i + 1);
         (*names)[i] = fi_strndup(field->text, field->n);
@@ -207,44 +190,35 @@ void fi_csv_close(fi_csv *csv)
 
 /* ---- fields ---- */
 
-/* The start of a field for a message: cut, and never in the middle of a UTF-8 character. */
-static const char *excerpt(const fi_field *field, char out[EXCERPT_MAX + 4])
-{
-    size_t n = field->n;
-    if (n > EXCERPT_MAX) {
-        for (n = EXCERPT_MAX; n && ((unsigned char)field->text[n] & 0xC0) == 0x80;) n--;
-    }
-    memcpy(out, field->text, n);
-    for (size_t i = 0; i < n; i++)
-        if (!out[i]) out[i] = '?';
-    strcpy(out + n, n < field->n ? "..." : "");
-    return out;
-}
-
 /* "file:line: column 'c': 'text' WHAT" */
 static ftl_status bad_field(const fi_csv *csv, const char *column, const fi_field *field, const char *what,
                             ftl_error *err)
 {
-    char text[EXCERPT_MAX + 4];
+    char text[FI_EXCERPT_MAX];
     if (memchr(field->text, '\0', field->n)) what = "holds a NUL byte; is this a text file?";
     return fi_fail(err, FTL_EDATA, "%s:%zu: column '%.60s': '%s' %s", csv->rows.name, csv->rows.line, column,
-                   excerpt(field, text), what);
+                   fi_excerpt(field->text, field->n, text), what);
 }
 
-static bool is_missing(const fi_csv *csv, const fi_field *field)
+static bool is_null_text(const fi_csv *csv, const fi_field *field)
 {
-    static const char *const spellings[] = {"NA", "N/A", "NaN", "nan", "null", "NULL", "None"};
-    size_t n = field->n;
-    if (n == 0) return true;
-    if (csv->null_text && n == csv->null_size && memcmp(field->text, csv->null_text, n) == 0) return true;
-    for (size_t i = 0; n <= 4 && i < sizeof spellings / sizeof *spellings; i++)
-        if (strlen(spellings[i]) == n && memcmp(field->text, spellings[i], n) == 0) return true;
+    return csv->null_text && field->n == csv->null_size && memcmp(field->text, csv->null_text, field->n) == 0;
+}
+
+/* The built-in spellings; those of NaN are numbers. */
+static bool is_missing(const fi_field *field)
+{
+    static const char *const spellings[] = {"NA", "N/A", "null", "NULL", "None"};
+    if (field->n == 0) return true;
+    for (size_t i = 0; field->n <= 4 && i < sizeof spellings / sizeof *spellings; i++)
+        if (strlen(spellings[i]) == field->n && memcmp(field->text, spellings[i], field->n) == 0) return true;
     return false;
 }
 
 static bool parse_flag(const fi_field *field, double *value)
 {
     static const char *const spellings[] = {"false", "False", "FALSE", "true", "True", "TRUE"};
+    if (field->n < 4 || !strchr("fFtT", field->text[0])) return false;
     for (size_t i = 0; i < 6; i++)
         if (strlen(spellings[i]) == field->n && memcmp(field->text, spellings[i], field->n) == 0) {
             *value = i >= 3;
@@ -257,16 +231,13 @@ static ftl_status parse_value(const fi_csv *csv, const char *column, const fi_fi
                               ftl_error *err)
 {
     bool number = field->n && fi_parse_double(field->text, field->n, value);
-    if (number && isfinite(*value) && !csv->null_text) return FTL_OK;
-    if (is_missing(csv, field) || (number && isnan(*value))) {
-        *value = NAN;
-        return FTL_OK;
-    }
-    if (number && isfinite(*value)) return FTL_OK;
+    if (is_null_text(csv, field) || (number ? isnan(*value) : is_missing(field))) *value = NAN, number = true;
+    if (number && !isinf(*value)) return FTL_OK;
     if (number)
         return bad_field(csv, column, field, "is infinite; leave the field empty where there is no number", err);
-    char text[EXCERPT_MAX + 4], what[EXCERPT_MAX + 80];
-    snprintf(what, sizeof what, "is not a number; leave the field empty or pass --null %s", excerpt(field, text));
+    char text[FI_EXCERPT_MAX], what[FI_EXCERPT_MAX + 80];
+    snprintf(what, sizeof what, "is not a number; leave the field empty or pass --null %s",
+             fi_excerpt(field->text, field->n, text));
     return bad_field(csv, column, field, what, err);
 }
 
@@ -287,12 +258,12 @@ static ftl_status parse_time(fi_csv *csv, const fi_field *field, ftl_time *time,
         return st;
     }
     if (csv->kind_known && kind != csv->kind) {
-        char text[EXCERPT_MAX + 4];
+        char text[FI_EXCERPT_MAX];
         return fi_fail(err, FTL_EDATA,
                        "%s:%zu: column '%.60s': '%s' is %s, but the rows before hold %s; write all "
                        "times the same way",
-                       csv->rows.name, csv->rows.line, csv->time_name, excerpt(field, text), kinds[kind],
-                       plural[csv->kind]);
+                       csv->rows.name, csv->rows.line, csv->time_name, fi_excerpt(field->text, field->n, text),
+                       kinds[kind], plural[csv->kind]);
     }
     csv->kind = kind;
     csv->kind_known = true;
@@ -358,7 +329,7 @@ static ftl_status begin_series(builder *b, const fi_field *id, ftl_error *err)
     if (id->n == 0 && csv->id_at != FI_NO_ID)
         return fi_fail(err, FTL_EDATA, "%s:%zu: column '%.60s' is empty; every row needs an id", csv->rows.name,
                        csv->rows.line, csv->id_name);
-    if (!is_text(id->text, id->n))
+    if (!fi_utf8_valid(id->text, id->n))
         return bad_field(csv, csv->id_name, id, "is not UTF-8 text; convert the file to UTF-8", err);
     if (fi_ids_add(&b->panel->ids, id->text, id->n)) return fi_fail_memory(err);
     return FTL_OK;
@@ -408,9 +379,9 @@ static ftl_status take_column(builder *b, size_t c, ftl_error *err)
     fi_table *t = &b->panel->table;
     double value = NAN;
     if (column->state == COLUMN_TEXT) return FTL_OK;
-    bool flag = field->n >= 4 && parse_flag(field, &value);
+    bool flag = parse_flag(field, &value);
     if (column->state == COLUMN_UNKNOWN) {
-        if (!flag && is_missing(b->csv, field)) return FTL_OK;
+        if (!flag && (is_null_text(b->csv, field) || is_missing(field))) return FTL_OK;
         bool number = flag || fi_parse_double(field->text, field->n, &value);
         if (number && !flag && isnan(value)) return FTL_OK;
         column->state = number ? COLUMN_NUMERIC : COLUMN_TEXT;

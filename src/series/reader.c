@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "series/csv.h"
 #include "series/table.h"
 
@@ -54,11 +55,13 @@ static ftl_status begin_id(void *user, const char *id, size_t n, ftl_error *err)
         if (st) return st;
     }
     uint64_t hash = fi_hash(id, n, r->key);
-    if (!put_hash(r->seen, r->n_slots, hash ? hash : 1))
+    if (!put_hash(r->seen, r->n_slots, hash ? hash : 1)) {
+        char text[FI_EXCERPT_MAX];
         return fi_fail(err, FTL_EDATA,
-                       "more rows of series '%.*s', which had ended; the file is too large to be read whole, so sort "
-                       "it by id",
-                       (int)(n < 60 ? n : 60), id);
+                       "more rows of series '%s', which had ended; the file is too large to be read whole, so sort it "
+                       "by id",
+                       fi_excerpt(id, n, text));
+    }
     r->n_seen++;
     return FTL_OK;
 }

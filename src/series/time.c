@@ -1,6 +1,7 @@
 #include "series/time.h"
 #include "base/error.h"
 #include "base/number.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -107,12 +108,10 @@ static bool looks_like_zone(const char *p, size_t n)
     return true;
 }
 
-/* text[0, n), cut for a message. */
-#define EXCERPT(text, n) (int)((n) < 60 ? (n) : 60), (text)
-
 static ftl_status bad_time(const char *text, size_t n, const char *why, ftl_error *err)
 {
-    return fi_fail(err, FTL_EDATA, "'%.*s' %s", EXCERPT(text, n), why);
+    char excerpt[FI_EXCERPT_MAX];
+    return fi_fail(err, FTL_EDATA, "'%s' %s", fi_excerpt(text, n, excerpt), why);
 }
 
 static const char not_a_time[] = "is not a time; expected YYYY-MM-DD, YYYY-MM-DD HH:MM:SS or a whole number";

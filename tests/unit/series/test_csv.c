@@ -207,7 +207,7 @@ TEST(wrong_fields_are_named_with_file_line_and_column)
     check_refused("ds,y\n2024-01-01,1\n3,2\n", NULL, "'3' is a whole number, but the rows before hold dates");
     check_refused("ds,y\n,1\n", NULL, "f.csv:2: column 'ds' is empty; every row needs a time");
     check_refused("unique_id,ds,y\n,1,1\n", NULL, "f.csv:2: column 'unique_id' is empty; every row needs an id");
-    check_refused("unique_id,ds,y\n\xE9t\xE9,1,1\n", NULL, "is not UTF-8 text; convert the file to UTF-8");
+    check_refused("unique_id,ds,y\n\xE9t\xE9,1,1\n", NULL, "'?t?' is not UTF-8 text; convert the file to UTF-8");
     check_refused("ds,y\n1,2,3\n", NULL, "f.csv:2: 3 fields, but the header has 2 columns");
     check_refused("ds,y\n1\n", NULL, "f.csv:2: 1 field, but the header has 2 columns");
     check_refused("ds,y\n1,\"2\n", NULL, "f.csv:2: a quoted field in this row is not closed");
