@@ -81,7 +81,7 @@ static double inverse(const logistic_row *r, double c)
 /* Where the panel from log x = u ends: short for the law, for f and for Phi. */
 static double panel_end(const logistic_row *r, double sign, double u, double stop)
 {
-    double x = exp(u), end = fmin(stop, u + 0.7);
+    double x = exp(u), end = fmin(stop, u + (r->sigma > 0.0 ? 1.0 : 0.5));
     double arg = r->eta + sign * r->side * r->unit * x, rise = sign * r->side; /* of arg with x */
     if (fabs(arg) > 45.0) { /* f is level here; but it may not be at the end of the panel */
         double left = (fabs(arg) - 44.0) / r->unit;
@@ -91,7 +91,7 @@ static double panel_end(const logistic_row *r, double sign, double u, double sto
     if (r->sigma > 0.0)
         for (int pass = 0; pass < 2; pass++) { /* the steepness inside is at most e^1.5 of that at the ends */
             double steep = fmax(steepness(r, sign * x), steepness(r, sign * exp(end)));
-            end = fmin(end, log(x + fmax(1.5 * r->sigma / steep, 1e-6 * x)));
+            end = fmin(end, log(x + fmax(2.0 * r->sigma / steep, 1e-6 * x)));
         }
     return end;
 }
@@ -172,9 +172,11 @@ static double solve(const logistic_row *r, double level, double start, mass_list
         else
             low = c;
         double step = log(found / alpha) * found / density, next = lower ? c - step : c + step;
-        double near = 1e-9 * fmax(r->sigma, fabs(c - centre));
-        if (!(next > low && next < high)) next = 0.5 * (low + high);
-        if (fabs(next - c) <= near || high - low <= near) return next;
+        double scale = fmax(r->sigma, fabs(c - centre));
+        bool inside = next > low && next < high;
+        if (!inside) next = 0.5 * (low + high);
+        /* Newton doubles the digits: a step of 1e-5 leaves an error near 1e-10. */
+        if ((inside && fabs(next - c) <= 1e-5 * scale) || high - low <= 1e-9 * scale) return next;
         c = next;
     }
     return c;
@@ -190,7 +192,7 @@ static double mean_of(logistic_row r, mass_list *list)
     return sum;
 }
 
-/* Quantiles of one row; offset [n_levels] are their distances from v(0) at the row before, and are brought up to date. */
+/* Quantiles of one row; offset [2][n_levels] are their distances from v(0) at the row before and the one before that. */
 static void row_quantiles(logistic_row *r, double p, size_t h, const double *levels, size_t n_levels, double *offset,
                           mass_list *list, double *q)
 {
@@ -199,7 +201,7 @@ static void row_quantiles(logistic_row *r, double p, size_t h, const double *lev
     if (variance <= 1e-6 * noise && s2 * s2 * prophet_shift_cumulant4(p, h) <= 1e-9 * noise * noise) {
         double here = steepness(r, 0.0), sd = sqrt(noise + here * here * prophet_shift_variance(p, h));
         for (size_t k = 0; k < n_levels; k++) {
-            offset[k] = sd * fi_normal_quantile(levels[k]);
+            offset[n_levels + k] = offset[k] = sd * fi_normal_quantile(levels[k]);
             q[k] = centre + offset[k];
         }
         return;
@@ -210,7 +212,8 @@ static void row_quantiles(logistic_row *r, double p, size_t h, const double *lev
     bool coarse = list->coarse;
     for (size_t k = 0; k < n_levels; k++) {
         list->coarse = coarse;
-        q[k] = solve(r, levels[k], centre + offset[k], list);
+        q[k] = solve(r, levels[k], centre + 2.0 * offset[k] - offset[n_levels + k], list);
+        offset[n_levels + k] = offset[k];
         offset[k] = q[k] - centre;
     }
 }
@@ -222,7 +225,7 @@ ftl_status prophet_logistic_rows(const prophet_model *model, const prophet_rows 
     prophet_logistic_eta(model, rows, law, mean);
     shift_table *table = NULL;
     mass_list *list = fi_alloc(1, sizeof *list);
-    double *offset = fi_calloc(n_levels, sizeof *offset);
+    double *offset = fi_calloc(n_levels, 2 * sizeof *offset);
     ftl_status st = !list || !offset ? fi_fail_memory(err) : FTL_OK;
     if (!st && last && law->p > 0.0) st = prophet_shift_table_new(law->p, last, &table, err);
     for (size_t i = 0; !st && i < law->n; i++) {
@@ -238,7 +241,7 @@ ftl_status prophet_logistic_rows(const prophet_model *model, const prophet_rows 
                               .sigma = model->sigma_obs[0],
                               .factor = factor,
                               .side = factor < 0.0 ? -1.0 : 1.0,
-                              .start = log(0.02), /* for the mean */
+                              .start = log(1e-3), /* for the mean */
                               .stop = log(40.0 * (double)h + 9.0 * sqrt(prophet_shift_variance(law->p, h))),
                               .law = table};
             mean[i] = mean_of(r, list);
