@@ -135,6 +135,11 @@ FTL_API ftl_status ftl_model_load_text(const char *text, size_t size, const char
 /** What the fit did, as JSON text: parameters, certificate, warnings, timings. ftl_text_free(). */
 FTL_API ftl_status ftl_model_explain(const ftl_model *model, char **out, ftl_error *err);
 
+/** How many warnings the fit has (also under "warnings" of the explanation). */
+FTL_API size_t ftl_model_n_warnings(const ftl_model *model);
+/** @return the i-th warning, a sentence owned by the model; NULL when there is none. */
+FTL_API const char *ftl_model_warning(const ftl_model *model, size_t i);
+
 /** A seasonal effect over one period, for a picture. */
 typedef struct ftl_profile {
     char name[64];

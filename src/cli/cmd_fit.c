@@ -9,7 +9,7 @@ typedef struct job {
     bool several;   /* explanations form a list */
     cli_progress progress;
     cli_stream *stream;
-    size_t n_done, n_failed;
+    size_t n_done, n_failed, n_warned;
     ftl_error failure, last_error;
 } job;
 
@@ -56,6 +56,7 @@ static bool on_result(void *user, const ftl_panel_result *r)
     ftl_status st = j->save ? save(j, r->model, &j->failure) : FTL_OK;
     if (!st && cli_json) st = explain(j, r->model, &j->failure);
     if (!st) j->n_done++;
+    cli_note_warnings(r->model, &j->n_warned);
     return !st && on_progress(j, 0, 0);
 }
 

@@ -8,7 +8,7 @@ typedef struct job {
     cli_writer writer;
     cli_progress progress;
     cli_stream *stream;
-    size_t n_done, n_failed, n_batches;
+    size_t n_done, n_failed, n_warned, n_batches;
     ftl_error failure;    /* that ends the run */
     ftl_error last_error; /* of a series that was skipped */
 } job;
@@ -39,6 +39,8 @@ static bool on_result(void *user, const ftl_panel_result *r)
         return on_progress(j, 0, 0);
     }
     j->n_done++;
+    if (ftl_model_n_warnings(r->model)) cli_progress_clear(&j->progress);
+    cli_note_warnings(r->model, &j->n_warned);
     return !cli_write_forecast(&j->writer, r->forecast, &j->failure) && on_progress(j, 0, 0);
 }
 

@@ -9,7 +9,7 @@ typedef struct job {
     ftl_model **models;       /* [max_series] kept for the picture */
     ftl_forecast **forecasts; /* [max_series] */
     ftl_plot_item *items;     /* [max_series] */
-    size_t n;
+    size_t n, n_warned;
 } job;
 
 static ftl_status find_future(const job *j, const ftl_series *s, const ftl_series **out, ftl_error *err)
@@ -35,6 +35,7 @@ static ftl_status forecast_one(job *j, const ftl_config *config, const ftl_serie
         ftl_model_free(model);
         return st;
     }
+    cli_note_warnings(model, &j->n_warned);
     j->models[j->n] = model;
     j->forecasts[j->n] = fc;
     j->items[j->n++] = (ftl_plot_item){s, fc, model};

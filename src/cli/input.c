@@ -221,7 +221,8 @@ ftl_status cli_stream_next(cli_stream *s, const ftl_panel **out, ftl_error *err)
     }
     *out = s->current;
     if (!s->current) return FTL_OK;
-    if (pthread_create(&s->thread, NULL, read_batch, s))
+    bool at_end = ftl_panel_reader_progress(s->reader) >= 1; /* then a thread would cost more than it saves */
+    if (at_end || pthread_create(&s->thread, NULL, read_batch, s))
         read_batch(s);
     else
         s->reading = true;

@@ -35,6 +35,16 @@ void cli_warn(const char *format, ...)
     va_end(args);
 }
 
+void cli_note_warnings(const ftl_model *model, size_t *said)
+{
+    enum { SAY_AT_MOST = 10 };
+    const char *id = ftl_model_id(model), *text;
+    if (!ftl_model_n_warnings(model) || (++*said > SAY_AT_MOST && !cli_verbose)) return;
+    for (size_t i = 0; (text = ftl_model_warning(model, i)); i++)
+        cli_note(*id ? "warning: series '%s': %s" : "warning: %s%s", id, text);
+    if (*said == SAY_AT_MOST && !cli_verbose) cli_note("further warnings are shown with -v");
+}
+
 int cli_exit_code(ftl_status status)
 {
     switch (status) {

@@ -82,6 +82,8 @@ struct ftl_forecaster {
     const ftl_time *(*changepoints)(const void *model, size_t *n);
     /* Optional: ascending times of the history, for models read from files that the driver did not write. */
     const ftl_time *(*times)(const void *model, size_t *n, ftl_time_kind *kind);
+    /* Optional: the i-th warning of the fit; NULL past the last one. */
+    const char *(*warning)(const void *model, size_t i);
 };
 
 struct ftl_config {

@@ -622,6 +622,18 @@ done:
     return st;
 }
 
+const char *ftl_model_warning(const ftl_model *model, size_t i)
+{
+    return model->forecaster->warning ? model->forecaster->warning(model->state, i) : NULL;
+}
+
+size_t ftl_model_n_warnings(const ftl_model *model)
+{
+    size_t n = 0;
+    while (ftl_model_warning(model, n)) n++;
+    return n;
+}
+
 /* ---- what pictures ask for -------------------------------------------------------------------------------------- */
 
 size_t ftl_model_n_profiles(const ftl_model *model)

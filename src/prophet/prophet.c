@@ -437,6 +437,12 @@ static const ftl_time *times(const void *of, size_t *n, ftl_time_kind *kind)
     return model->history_dates;
 }
 
+static const char *warning(const void *of, size_t i)
+{
+    const prophet_model *model = of;
+    return i < model->n_warnings ? model->warnings[i] : NULL;
+}
+
 const ftl_forecaster prophet_forecaster = {
     .name = "prophet",
     .summary = "additive model: bending trend, seasonalities, holidays, regressors",
@@ -459,4 +465,5 @@ const ftl_forecaster prophet_forecaster = {
     .profile = profile,
     .changepoints = changepoints,
     .times = times,
+    .warning = warning,
 };
