@@ -209,6 +209,22 @@ static double smallest_root(prophet_exact *s, double high)
     return fixed_point(s, v);
 }
 
+/*
+ * No proper optimum: the model reproduces the data. Of all parameters that do, those with the least penalty are taken,
+ * which is the limit of theta(v) as v falls; a v that is small but not lost in rounding gives it.
+ */
+static void interpolate(prophet_exact *s)
+{
+    prophet_lasso *l = &s->lasso;
+    size_t T = s->problem->T;
+    memset(l->theta, 0, l->p * sizeof(double));
+    prophet_exact_recenter(s, l->theta);
+    prophet_lasso_solve(l, fmax(1e-10 * l->rr / (double)T, PROPHET_VARIANCE_FLOOR));
+    memcpy(s->best, l->theta, l->p * sizeof(double));
+    prophet_exact_recenter(s, s->best);
+    s->v = fmax(prophet_profile_variance(T, l->rr), PROPHET_VARIANCE_FLOOR);
+}
+
 static void additive(prophet_exact *s)
 {
     prophet_lasso *l = &s->lasso;
@@ -218,9 +234,7 @@ static void additive(prophet_exact *s)
     double high = fixed_point(s, upper_bound(s));
     if (!(high > PROPHET_VARIANCE_FLOOR)) {
         s->degenerate = true;
-        s->v = PROPHET_VARIANCE_FLOOR;
-        solve_at(s, s->v);
-        memcpy(s->best, l->theta, l->p * sizeof(double));
+        interpolate(s);
         return;
     }
     mode best = {high, INFINITY};
@@ -243,14 +257,12 @@ static void refine_additive(prophet_exact *s)
     double before = INFINITY;
     for (int round = 0; round < 6; round++) {
         prophet_exact_recenter(s, s->best);
-        double v = s->degenerate ? s->v : prophet_profile_variance(s->problem->T, l->rr);
-        if (!s->degenerate && v < PROPHET_VARIANCE_FLOOR) v = s->v;
-        double kkt = prophet_exact_kkt(s, s->best, l->b, l->rr, v, NULL);
-        s->v = v;
+        s->v = fmax(prophet_profile_variance(s->problem->T, l->rr), PROPHET_VARIANCE_FLOOR);
+        double kkt = prophet_exact_kkt(s, s->best, l->b, l->rr, s->v, NULL);
         if (kkt < 1e-8 || !(kkt < 0.5 * before)) return;
         before = kkt;
         memcpy(l->theta, s->best, l->p * sizeof(double));
-        prophet_lasso_solve(l, v);
+        prophet_lasso_solve(l, s->v);
         memcpy(s->best, l->theta, l->p * sizeof(double));
     }
 }
@@ -266,7 +278,7 @@ static ftl_status solve(const prophet_problem *p, prophet_point *x, prophet_cert
         st = prophet_exact_nonlinear(&s, err);
     } else {
         additive(&s);
-        refine_additive(&s);
+        if (!s.degenerate) refine_additive(&s);
     }
     if (!st) {
         prophet_design_unpack(&s.design, s.best, x);

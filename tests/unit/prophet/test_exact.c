@@ -164,6 +164,8 @@ TEST(more_columns_than_rows_is_the_same_model)
     }
     toy g = toy_new(30, 5, 1000, PROPHET_LINEAR, false, 0.05, 11); /* wide priors: interpolation, said so */
     CHECK(solve(&g).degenerate);
+    for (size_t j = 0; j < 1000; j++) CHECK(fabs(g.x.beta[j]) < 0.2); /* the smoothest of all that fit */
+    CHECK(fabs(g.x.k) < 1.0 && fabs(g.x.m) < 1.0);
     toy_release(&g);
     /* Ten copies of a column, prior scale s: one column with s sqrt(10), the coefficient split evenly. */
     toy many = toy_new(12, 2, 20, PROPHET_LINEAR, false, 0.05, 5),
