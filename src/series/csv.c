@@ -227,18 +227,30 @@ static bool parse_flag(const fi_field *field, double *value)
     return false;
 }
 
+/* Without the spaces within its quotes. */
+static fi_field trimmed(const fi_field *field)
+{
+    fi_field f = *field;
+    while (f.n && (f.text[0] == ' ' || f.text[0] == '\t')) f.text++, f.n--;
+    while (f.n && (f.text[f.n - 1] == ' ' || f.text[f.n - 1] == '\t')) f.n--;
+    return f;
+}
+
+/* A value of the target column (column NULL) or of a further one. */
 static ftl_status parse_value(const fi_csv *csv, const char *column, const fi_field *field, double *value,
                               ftl_error *err)
 {
+    fi_field inner;
+    if (field->quoted) inner = trimmed(field), field = &inner;
     bool number = field->n && fi_parse_double(field->text, field->n, value);
     if (is_null_text(csv, field) || (number ? isnan(*value) : is_missing(field))) *value = NAN, number = true;
     if (number && !isinf(*value)) return FTL_OK;
-    if (number)
-        return bad_field(csv, column, field, "is infinite; leave the field empty where there is no number", err);
-    char text[FI_EXCERPT_MAX], what[FI_EXCERPT_MAX + 80];
-    snprintf(what, sizeof what, "is not a number; leave the field empty or pass --null %s",
-             fi_excerpt(field->text, field->n, text));
-    return bad_field(csv, column, field, what, err);
+    const char *name = column ? column : csv->y_name;
+    if (number) return bad_field(csv, name, field, "is infinite; leave the field empty where there is no number", err);
+    char text[FI_EXCERPT_MAX], what[FI_EXCERPT_MAX + 120];
+    snprintf(what, sizeof what, "is not a number; leave the field empty or pass --null %s%s",
+             fi_excerpt(field->text, field->n, text), column ? ", or remove the column if it is no regressor" : "");
+    return bad_field(csv, name, field, what, err);
 }
 
 static ftl_status parse_time(fi_csv *csv, const fi_field *field, ftl_time *time, ftl_error *err)
@@ -378,7 +390,9 @@ static ftl_status take_column(builder *b, size_t c, ftl_error *err)
     const fi_field *field = &b->csv->rows.fields[column->at];
     fi_table *t = &b->panel->table;
     double value = NAN;
+    fi_field inner;
     if (column->state == COLUMN_TEXT) return FTL_OK;
+    if (field->quoted) inner = trimmed(field), field = &inner;
     bool flag = parse_flag(field, &value);
     if (column->state == COLUMN_UNKNOWN) {
         if (!flag && (is_null_text(b->csv, field) || is_missing(field))) return FTL_OK;
@@ -406,7 +420,7 @@ static ftl_status take_row(builder *b, ftl_error *err)
     if (st) return st;
     st = parse_time(csv, &fields[csv->time_at], &t->ds[t->n_rows], err);
     t->y[t->n_rows] = NAN;
-    if (!st && csv->y_at != FI_NO_ID) st = parse_value(csv, csv->y_name, &fields[csv->y_at], &t->y[t->n_rows], err);
+    if (!st && csv->y_at != FI_NO_ID) st = parse_value(csv, NULL, &fields[csv->y_at], &t->y[t->n_rows], err);
     for (size_t c = 0; c < csv->n_columns && !st; c++) st = take_column(b, c, err);
     if (st) return st;
     if (b->series_of) {

@@ -89,6 +89,7 @@ TEST(line_ends_spaces_quotes_and_marks)
     check_reads("unique_id,ds,y\n\"a,b\",1,2\n\"c\"\"d\",1,3\n\"c\"\"d\",2,4\n\" e \",1,5\n",
                 "a,b: 1=2 | c\"d: 1=3 2=4 |  e : 1=5");
     check_reads("unique_id,ds,y\n\"two\nlines\",1,2\nx\"y,1,3\n", "two\nlines: 1=2 | x\"y: 1=3");
+    check_reads("ds,y\n\" 1 \",\" 2.5\t\"\n2,\" \"\n", ": 1=2.5 2=-");
     check_reads("ds,y\n1,", ": 1=-");
 }
 
@@ -144,7 +145,7 @@ TEST(columns_are_numeric_or_left_out)
 {
     ftl_panel *panel =
         read_text("ds,y,cap,city,flag,empty,late,,skip,both sides\n"
-                  "2,1,8.5,Paris,True,,,0,7,-1\n"
+                  "2,1,\" 8.5\",Paris,\"True \",,,0,7,-1\n"
                   "1,2,NA,12,False,NA,3,1,7,x\n",
                   &(ftl_csv_options){.ignore_columns = (const char *const[]){"skip"}, .n_ignore = 1, .null_text = "x"});
     const ftl_series *s = ftl_panel_series(panel, 0);
@@ -193,7 +194,9 @@ TEST(wrong_fields_are_named_with_file_line_and_column)
     check_refused("unique_id,ds,y\n\"b\r\nc\rd\",1,1\nb,x,1\n", NULL, "f.csv:5: column 'ds': 'x'");
     check_refused("ds,y\n1,inf\n", NULL, "f.csv:2: column 'y': 'inf' is infinite; leave the field empty");
     check_refused("ds,y\n1,1e999\n", NULL, "'1e999' is infinite");
-    check_refused("ds,y,x\n1,1,1\n2,2,a\n", NULL, "f.csv:3: column 'x': 'a' is not a number");
+    check_refused(
+        "ds,y,x\n1,1,1\n2,2,a\n", NULL,
+        "f.csv:3: column 'x': 'a' is not a number; leave the field empty or pass --null a, or remove the column");
     check_refused("ds,y,x\n1,1,True\n2,2,-Infinity\n", NULL, "f.csv:3: column 'x': '-Infinity' is infinite");
     check_refused("ds,y\n1,\"1,5\"\n", NULL, "'1,5' is not a number");
     check_refused("ds,y\n1,True\n", NULL, "'True' is not a number");
