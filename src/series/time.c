@@ -101,7 +101,7 @@ static size_t take_clock(const char *p, size_t n, int64_t *clock, bool *ok)
 static bool looks_like_zone(const char *p, size_t n)
 {
     while (n && *p == ' ') p++, n--;
-    if (n == 0) return false;
+    if (n == 0 || *p == 'T' || (n == 2 && (p[1] | 0x20) == 'm')) return false; /* no time of day, AM, PM */
     if (*p == '+' || *p == '-') return n >= 3 && is_digit(p[1]) && is_digit(p[2]);
     for (size_t i = 0; i < n; i++)
         if (!((p[i] | 0x20) >= 'a' && (p[i] | 0x20) <= 'z') && !(i && strchr("/_+-0123456789", p[i]))) return false;
