@@ -38,8 +38,22 @@ static json_t *order_json(const char *text)
     return json_integer(order);
 }
 
+/* Text that needs no escapes and no check, as most names are. */
+static bool is_simple(const char *text)
+{
+    for (; *text; text++)
+        if (*text < 0x20 || *text > 0x7E || *text == '"' || *text == '\\') return false;
+    return true;
+}
+
 static void put_name(fi_buf *out, const char *name)
 {
+    if (is_simple(name)) {
+        fi_buf_char(out, '"');
+        fi_buf_text(out, name);
+        fi_buf_char(out, '"');
+        return;
+    }
     json_t *text = fi_json_name(name);
     if (text)
         fi_json_write(text, out);
@@ -56,6 +70,14 @@ static void put_real(fi_buf *out, double value)
         fi_buf_text(out, "null");
 }
 
+/* `n` decimal digits and a character after them. */
+static char *put_digits(char *to, int value, int n, char after)
+{
+    for (int i = n; i-- > 0; value /= 10) to[i] = (char)('0' + value % 10);
+    to[n] = after;
+    return to + n + 1;
+}
+
 /* "2020-01-31T13:45:00.000", as pandas writes it; microseconds where milliseconds do not do. */
 static void put_time(fi_buf *out, ftl_time time, bool micros)
 {
@@ -63,9 +85,15 @@ static void put_time(fi_buf *out, ftl_time time, bool micros)
     if (of_day < 0) of_day += FTL_DAY;
     ftl_date d = ftl_date_of(time);
     int seconds = (int)(of_day / FTL_SECOND), fraction = (int)(of_day % FTL_SECOND);
-    fi_buf_printf(out, "\"%04d-%02d-%02dT%02d:%02d:%02d", d.year, d.month, d.day, seconds / 3600, seconds / 60 % 60,
-                  seconds % 60);
-    fi_buf_printf(out, micros ? ".%06d\"" : ".%03d\"", micros ? fraction : fraction / 1000);
+    char text[32] = "\"", *p = text + 1;
+    p = put_digits(p, d.year, 4, '-');
+    p = put_digits(p, d.month, 2, '-');
+    p = put_digits(p, d.day, 2, 'T');
+    p = put_digits(p, seconds / 3600, 2, ':');
+    p = put_digits(p, seconds / 60 % 60, 2, ':');
+    p = put_digits(p, seconds % 60, 2, '.');
+    p = micros ? put_digits(p, fraction, 6, '"') : put_digits(p, fraction / 1000, 3, '"');
+    fi_buf_put(out, text, (size_t)(p - text));
 }
 
 static bool needs_micros(const ftl_time *times, size_t n)
