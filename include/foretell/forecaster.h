@@ -104,7 +104,8 @@ FTL_API const char *ftl_model_id(const ftl_model *model);
 
 /** What to predict. Start from FTL_PREDICT_DEFAULTS. */
 typedef struct ftl_predict_args {
-    size_t horizon;           /**< steps after the last time of the history; ignored when `future` is given */
+    size_t horizon;           /**< steps after the last time of the history; ignored when `future` is given. Columns
+                                   cap and floor, if the history has them, keep their last values */
     const ftl_freq *freq;     /**< NULL: that of the history */
     const ftl_series *future; /**< borrowed; NULL: `horizon` steps. Else the rows to predict: times and columns */
     bool history;             /**< also the rows of the history, before the future */

@@ -134,6 +134,8 @@ void cli_describe(const char *path, const ftl_panel *panel, bool all, const cli_
     if (columns[0])
         cli_note(uses_columns(config) ? "columns used as regressors: %s" : "columns the model does not use: %s",
                  columns);
+    list_columns(s, true, columns, sizeof columns);
+    if (columns[0] && !in->future_path) cli_note("held at their last values: %s", columns);
     if (ftl_panel_ignored(panel)[0]) cli_note("columns left out, not being numbers: %s", ftl_panel_ignored(panel));
 }
 

@@ -98,6 +98,7 @@ struct ftl_model {
     ftl_time last; /* last time of the history */
     bool has_freq;
     ftl_freq freq;
+    double limits[2];   /* last cap and floor of the history; NaN where it has none */
     uint64_t seed;      /* the seed really used */
     double fit_seconds; /* NaN: not known (read from a file) */
     char *options;      /* the configuration as text (ftl_config_text); NULL: not known */

@@ -55,6 +55,9 @@ bool fi_freq_fits(const ftl_freq *freq, const ftl_time *times, size_t n)
     return span / step <= (double)GRID_SLACK * (double)n;
 }
 
+/* Columns that bound a series. Like nothing else in a future they are known: steps ahead keep their last values. */
+static const char *const limit_names[2] = {"cap", "floor"};
+
 static double now_seconds(void)
 {
     struct timespec t;
@@ -210,6 +213,14 @@ static ftl_status check_complete(const ftl_forecaster *f, const ftl_series *s, f
     return FTL_OK;
 }
 
+static void note_limits(ftl_model *m, const ftl_series *s)
+{
+    for (size_t i = 0; i < 2; i++) {
+        const double *column = ftl_series_column_named(s, limit_names[i]);
+        m->limits[i] = column ? column[s->n_obs - 1] : NAN;
+    }
+}
+
 ftl_status ftl_model_fit(const ftl_config *config, const ftl_series *series, const ftl_fit_args *args, ftl_model **out,
                          ftl_error *err)
 {
@@ -228,6 +239,7 @@ ftl_status ftl_model_fit(const ftl_config *config, const ftl_series *series, con
     m->kind = series->table->kind;
     m->last = fi_series_ds(series)[series->n_obs - 1];
     m->seed = own.seed;
+    note_limits(m, series);
     m->id = fi_strdup(series->id);
     st = m->id ? ftl_config_text(config, &m->options, err) : fi_fail_memory(err);
     if (!st) st = resolve_freq(f, series, own.freq, &m->freq, &m->has_freq, err);
@@ -316,11 +328,21 @@ static ftl_status make_future(const ftl_model *m, const ftl_predict_args *a, ftl
 {
     *out = NULL;
     ftl_time_kind kind;
-    ftl_time *times = fi_alloc(a->horizon, sizeof *times);
-    if (!times) return fi_fail_memory(err);
-    ftl_status st = times_after(m, a->freq, a->horizon, times, &kind, err);
-    if (!st) st = ftl_series_new_full(m->id, kind, times, NULL, a->horizon, NULL, NULL, 0, out, err);
+    const char *names[2];
+    const double *columns[2];
+    size_t n_columns = 0, n = a->horizon;
+    ftl_time *times = fi_alloc(n, sizeof *times);
+    double *limits = fi_alloc(2 * n, sizeof *limits); /* [2][n] */
+    ftl_status st = times && limits ? times_after(m, a->freq, n, times, &kind, err) : fi_fail_memory(err);
+    for (size_t i = 0; i < 2 && !st; i++) {
+        if (isnan(m->limits[i])) continue;
+        for (size_t h = 0; h < n; h++) limits[i * n + h] = m->limits[i];
+        names[n_columns] = limit_names[i];
+        columns[n_columns++] = limits + i * n;
+    }
+    if (!st) st = ftl_series_new_full(m->id, kind, times, NULL, n, names, columns, n_columns, out, err);
     fi_free(times);
+    fi_free(limits);
     return st;
 }
 
@@ -462,6 +484,8 @@ static ftl_status wrap(const ftl_model *m, json_t *object, ftl_error *err)
     bad |= json_object_set_new(own, "time", json_string(kind_names[m->kind]));
     bad |= json_object_set_new(own, "last", json_integer(m->last));
     bad |= json_object_set_new(own, "freq", freq_json(m));
+    for (size_t i = 0; i < 2; i++)
+        if (!isnan(m->limits[i])) bad |= json_object_set_new(own, limit_names[i], json_real(m->limits[i]));
     bad |= json_object_set_new(object, "foretell", own);
     return bad ? fi_fail_memory(err) : FTL_OK;
 }
@@ -532,6 +556,9 @@ static ftl_status read_own(const json_t *own, ftl_model *m, ftl_error *err)
     while (kind < 3 && strcmp(kind_names[kind], text) != 0) kind++;
     if (kind == 3) return fi_fail(err, FTL_EDATA, "key 'time' is '%s', but must be index, date or datetime", text);
     m->kind = (ftl_time_kind)kind;
+    for (size_t i = 0; i < 2; i++)
+        if (json_object_get(own, limit_names[i]) && (st = fi_json_get_real(own, limit_names[i], &m->limits[i], err)))
+            return st;
     if (json_is_string(json_object_get(own, "options"))) {
         m->options = fi_strdup(json_string_value(json_object_get(own, "options")));
         if (!m->options) return fi_fail_memory(err);
@@ -563,7 +590,7 @@ static ftl_status load_object(const json_t *object, ftl_model **out, ftl_error *
     const json_t *own;
     ftl_model *m = fi_calloc(1, sizeof *m);
     if (!m) return fi_fail_memory(err);
-    m->fit_seconds = NAN;
+    m->fit_seconds = m->limits[0] = m->limits[1] = NAN;
     ftl_status st = route(object, &m->forecaster, &own, err);
     if (!st) st = m->forecaster->load(object, &m->state, err);
     if (!st) st = own ? read_own(own, m, err) : read_foreign(m, err);

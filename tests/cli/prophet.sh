@@ -13,3 +13,8 @@ foretell forecast "$DATA/monthly.csv" -q -H 5 --samples 50 --seed 4 --threads 4 
 foretell forecast "$DATA/monthly.csv" -q -H 5 --samples 50 --seed 5 >c.csv
 check "one seed gives the same intervals" cmp -s a.csv b.csv
 check "another seed gives others" test "$(cat a.csv)" != "$(cat c.csv)"
+sed '1s/$/,cap/; 2,$s/$/,300/' "$DATA/monthly.csv" >capped.csv
+show forecast capped.csv -H 2 -m prophet:growth=logistic,yearly_seasonality=2 --level 80 --format prophet | round 1
+foretell forecast capped.csv -q -H 2 -m prophet:growth=logistic >now.csv
+foretell fit capped.csv -q -m prophet:growth=logistic >model.json
+check "a saved model knows its cap" cmp now.csv <(foretell predict model.json -q -H 2)
