@@ -102,9 +102,10 @@ FTL_API const char *ftl_panel_ignored(const ftl_panel *panel);
 
 /**
  * Reading in batches, for more series than memory holds. The rows of a series must stand together in the file (in any
- * order of time); small inputs (up to 64 MiB of text) are exempt, because they are read whole. Memory: the batch, and 8 to
- * 21 bytes for each id that has gone by, so that one that turns up again is noticed. A reader may be used by one thread at
- * a time, any thread; ftl_panel_reader_progress() also meanwhile by others.
+ * order of time). Two kinds of input are exempt, because they are read whole: up to 64 MiB of text, and those whose first
+ * 16 MiB show another order (by date, for instance), which then need memory for all rows. Else memory: the batch, and 8
+ * to 21 bytes for each id that has gone by, so that one that turns up again is noticed. A reader may be used by one
+ * thread at a time, any thread; ftl_panel_reader_progress() also meanwhile by others.
  */
 typedef struct ftl_panel_reader ftl_panel_reader;
 FTL_API ftl_status ftl_panel_reader_open(const char *path, const ftl_csv_options *options, ftl_panel_reader **out,

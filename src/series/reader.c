@@ -10,9 +10,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
+enum { LOOK_AT_ORDER = 16 << 20 }; /* bytes: rows of some 100,000s of series */
+
 struct ftl_panel_reader {
     fi_csv csv;
-    bool whole, begun; /* the input is small: it is read whole, so that its rows may stand in any order */
+    bool whole, begun; /* the input is small, or not in the order of its series: it is read whole */
     ftl_panel *panel;  /* where whole: what has been read, handed out from series `next` on */
     size_t next;
     uint64_t *seen; /* [n_slots] hashes of the ids that have begun, 0 where free */
@@ -47,23 +49,65 @@ static ftl_status grow_seen(ftl_panel_reader *r, ftl_error *err)
     return FTL_OK;
 }
 
-static ftl_status begin_id(void *user, const char *id, size_t n, ftl_error *err)
+/* Notes that a series begins; *again tells whether it had begun before. */
+static ftl_status note_id(ftl_panel_reader *r, const char *id, size_t n, bool *again, ftl_error *err)
 {
-    ftl_panel_reader *r = user;
     if (4 * (r->n_seen + 1) > 3 * r->n_slots) {
         ftl_status st = grow_seen(r, err);
         if (st) return st;
     }
     uint64_t hash = fi_hash(id, n, r->key);
-    if (!put_hash(r->seen, r->n_slots, hash ? hash : 1)) {
-        char text[FI_EXCERPT_MAX];
-        return fi_fail(err, FTL_EDATA,
-                       "more rows of series '%s', which had ended; the file is too large to be read whole, so sort it "
-                       "by id",
-                       fi_excerpt(id, n, text));
-    }
-    r->n_seen++;
+    *again = !put_hash(r->seen, r->n_slots, hash ? hash : 1);
+    r->n_seen += !*again;
     return FTL_OK;
+}
+
+static ftl_status begin_id(void *user, const char *id, size_t n, ftl_error *err)
+{
+    bool again;
+    char text[FI_EXCERPT_MAX];
+    ftl_status st = note_id(user, id, n, &again, err);
+    if (st || !again) return st;
+    return fi_fail(err, FTL_EDATA,
+                   "more rows of series '%s', which had ended; the file is too large to be read whole, so sort it "
+                   "by id",
+                   fi_excerpt(id, n, text));
+}
+
+/*
+ * Does a series turn up again after it ended among the bytes that are in memory already? Then the file is in another
+ * order, by date for instance, and only reading it whole will do. Rows that cannot be read are left to the reader proper.
+ */
+static ftl_status look_for_order(ftl_panel_reader *r, bool *mixed, ftl_error *err)
+{
+    const fi_rows *from = &r->csv.rows;
+    const char *begin = from->buffer + from->begin;
+    size_t n = from->end - from->begin, at = r->csv.id_at, last = 0, last_size = 0;
+    if (n > LOOK_AT_ORDER) n = LOOK_AT_ORDER;
+    while (n && begin[n - 1] != '\n' && begin[n - 1] != '\r') n--; /* whole rows only */
+    *mixed = false;
+    if (at == FI_NO_ID || !n) return FTL_OK;
+    fi_input *input;
+    fi_rows rows;
+    char *previous = NULL;
+    ftl_status st = fi_input_memory(begin, n, from->name, &input, err);
+    if (!st) st = fi_rows_init(&rows, input, from->name, from->max_fields, FI_ROWS_CAPACITY, err);
+    if (st) return st;
+    for (bool have; !*mixed && !fi_rows_peek(&rows, &have, NULL) && have && at < rows.n_fields; fi_rows_take(&rows)) {
+        const fi_field *id = &rows.fields[at];
+        if (previous && id->n == last_size && !memcmp(id->text, previous, last_size)) continue;
+        if (fi_grow(&previous, &last, id->n + (size_t)1, 1)) {
+            st = fi_fail_memory(err);
+            break;
+        }
+        memcpy(previous, id->text, last_size = id->n);
+        if ((st = note_id(r, id->text, id->n, mixed, err))) break;
+    }
+    fi_free(previous);
+    fi_rows_release(&rows);
+    if (r->n_slots) memset(r->seen, 0, r->n_slots * sizeof *r->seen);
+    r->n_seen = 0;
+    return st;
 }
 
 /* ---- parts of a panel ---- */
@@ -131,10 +175,14 @@ ftl_status fi_panel_reader_open(fi_input *input, const char *name, const ftl_csv
         fi_free(r);
         return st;
     }
-    r->whole = r->csv.rows.at_end && r->csv.rows.end <= whole_size;
     r->key = fi_hash_key();
-    *out = r;
-    return FTL_OK;
+    r->whole = r->csv.rows.at_end && r->csv.rows.end <= whole_size;
+    if (!r->whole) st = look_for_order(r, &r->whole, err);
+    if (st)
+        ftl_panel_reader_close(r);
+    else
+        *out = r;
+    return st;
 }
 
 ftl_status ftl_panel_reader_open(const char *path, const ftl_csv_options *options, ftl_panel_reader **out,

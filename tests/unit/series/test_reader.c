@@ -107,6 +107,29 @@ TEST(a_series_that_turns_up_again_is_refused_only_in_large_files)
     fi_buf_release(&text);
 }
 
+TEST(a_large_file_in_another_order_is_read_whole)
+{
+    fi_buf text = {0};
+    fi_buf_text(&text, "unique_id,ds,y\n");
+    for (int t = 1; t <= 50; t++)
+        for (int s = 0; s < 3; s++) fi_buf_printf(&text, "s%d,%d,%d\n", s, t, 100 * s + t);
+    ftl_panel_reader *reader;
+    ftl_panel *panel;
+    CHECK_INT(open_text(&text, 0, &reader, NULL), FTL_OK);
+    for (int s = 0; s < 3; s++) {
+        CHECK_INT(ftl_panel_reader_next(reader, 10, &panel, NULL), FTL_OK);
+        CHECK_INT(ftl_panel_n_series(panel), 1);
+        const ftl_series *series = ftl_panel_series(panel, 0);
+        CHECK_INT(ftl_series_n_obs(series), 50);
+        for (int t = 1; t <= 50; t++) CHECK_NEAR(ftl_series_values(series)[t - 1], 100 * s + t, 0);
+        ftl_panel_free(panel);
+    }
+    CHECK_INT(ftl_panel_reader_next(reader, 10, &panel, NULL), FTL_OK);
+    CHECK(panel == NULL);
+    ftl_panel_reader_close(reader);
+    fi_buf_release(&text);
+}
+
 TEST(a_file_without_ids_is_one_batch)
 {
     fi_buf text = {0};
@@ -238,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_hold_whole_series),
         cmocka_unit_test(a_series_that_turns_up_again_is_refused_only_in_large_files),
+        cmocka_unit_test(a_large_file_in_another_order_is_read_whole),
         cmocka_unit_test(a_file_without_ids_is_one_batch),
         cmocka_unit_test(errors_of_the_rows_come_with_their_batch),
         cmocka_unit_test(a_pipe_is_read_on_another_thread),
