@@ -163,7 +163,7 @@ static double solve(const logistic_row *r, double level, double start, mass_list
     double alpha = lower ? level : 1.0 - level, centre = value(r, 0.0), c = start;
     double low = value(r, -exp(r->stop)) - 40.0 * r->sigma, high = value(r, exp(r->stop)) + 40.0 * r->sigma;
     if (!(c > low && c < high)) c = centre;
-    for (int iteration = 0; iteration < 120; iteration++) {
+    for (int iteration = 0; iteration < 200; iteration++) {
         double density;
         if (local) list_fill(r, c - reach * r->sigma, c + reach * r->sigma, MAX_PANELS, list);
         double found = tail(list, r->sigma, c, lower, &density);
@@ -173,10 +173,10 @@ static double solve(const logistic_row *r, double level, double start, mass_list
             low = c;
         double step = log(found / alpha) * found / density, next = lower ? c - step : c + step;
         double scale = fmax(r->sigma, fabs(c - centre));
-        bool inside = next > low && next < high;
-        if (!inside) next = 0.5 * (low + high);
         /* Newton doubles the digits: a step of 1e-5 leaves an error near 1e-10. */
-        if ((inside && fabs(next - c) <= 1e-5 * scale) || high - low <= 1e-9 * scale) return next;
+        if (fabs(next - c) <= 1e-5 * scale || high - low <= 1e-9 * scale) return next;
+        /* Far out Newton may creep, so every fourth step halves the bracket. */
+        if (!(next > low && next < high) || iteration % 4 == 3) next = 0.5 * (low + high);
         c = next;
     }
     return c;

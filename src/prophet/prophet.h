@@ -6,7 +6,8 @@
  *   features.c   Fourier, holiday and regressor columns for any rows; component table
  *   objective.c  log posterior and its gradient
  *   exact*.c     the certified optimum          stan*.c  Stan's L-BFGS and Newton
- *   predict.c    trend, components, point       intervals.c  closed-form quantiles    samples.c  Monte Carlo
+ *   predict.c    trend, components, point       intervals.c  closed-form quantiles (shift_law.c, logistic_law.c)
+ *   samples.c    Monte Carlo
  *   json.c       Prophet's serialised models    prophet.c    the forecaster table
  *
  * Notation is that of Taylor & Letham (2018) and of Prophet's Stan program: T observations, S changepoints, K columns.

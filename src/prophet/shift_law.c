@@ -286,7 +286,8 @@ static void tail_solve(const contour *c, tail *v, double sd)
         else
             high = x;
         double next = coef[0] > 0.0 && coef[1] < 0.0 ? x + log(coef[0] / v->alpha) * coef[0] / -coef[1] : NAN;
-        if (next > low && next < high && next < 20.0 * x)
+        bool creeps = iteration % 4 == 3 && isfinite(high); /* far out Newton may: halve the bracket now and then */
+        if (!creeps && next > low && next < high && next < 20.0 * x)
             x = next;
         else if (isinf(high))
             x *= 4.0;

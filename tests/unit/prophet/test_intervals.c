@@ -167,6 +167,75 @@ TEST(closed_form_and_sampling_agree_under_logistic_growth)
     }
 }
 
+TEST(the_law_under_logistic_growth_agrees_with_adaptive_quadrature)
+{
+    /* E Phi((c - v(D)) / sigma) by mpmath 1.3 over the density of D from partial fractions, solved for the level. */
+    static const double levels[6] = {0.001, 0.1, 0.4, 0.8, 0.975, 0.9999};
+    static const struct {
+        size_t S;
+        double lambda, sigma, step, multiplicative, m;
+        size_t row;
+        double q[6];
+    } cases[] = {
+        {25,
+         5.0,
+         0.03,
+         0.01,
+         -0.3,
+         0.3,
+         1,
+         {0.42564866139759, 0.48049176732692, 0.51157620531804, 0.54466892419441, 0.57850134388062, 0.63196470184756}},
+        {25,
+         5.0,
+         0.03,
+         0.01,
+         -0.3,
+         0.3,
+         4,
+         {0.25539142837945, 0.40854908996319, 0.45117952940269, 0.49324676167227, 0.55082256960789, 0.702332957979}},
+        {10,
+         60.0,
+         0.001,
+         0.02,
+         0.2,
+         -4.0,
+         1,
+         {0.50922473306008, 1.3144038240442, 1.3167690577953, 1.3182292333714, 1.407432850994, 1.4834165840813}},
+        {10,
+         60.0,
+         0.001,
+         0.02,
+         0.2,
+         -4.0,
+         4,
+         {0.10961393703299, 0.54095881241047, 1.3846837775606, 1.473929243801, 1.5509059966041, 1.5537795878919}},
+        {25,
+         3.0,
+         0.05,
+         0.05,
+         -1.6,
+         6.0,
+         1,
+         {-0.20693941305248, -0.11476551177574, -0.062558759383861, -0.0070256287588263, 0.049668821231452,
+          0.13887518211323}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t S = cases[i].S;
+        toy_init(&x, PROPHET_LOGISTIC, S, cases[i].lambda, cases[i].sigma, 0, 6, cases[i].step);
+        for (size_t j = 0; j < S; j++) x.changes[j] = 0.5; /* where the deltas, which sum to 0, do nothing */
+        if (S % 2) x.delta[0] = 0.0, x.delta[1] = 2.0 * cases[i].lambda, x.delta[2] = -2.0 * cases[i].lambda;
+        x.m = cases[i].m;
+        toy_trend(&x);
+        for (size_t r = 0; r < 6; r++) x.multiplicative[r] = cases[i].multiplicative;
+        CHECK_INT(quantiles(levels, 6), FTL_OK);
+        for (size_t k = 0; k < 6; k++) { /* 2e-6 of the level's distance from the middle */
+            double expected = cases[i].q[k],
+                   width = fmax(fabs(expected - cases[i].q[2]), cases[i].q[3] - cases[i].q[1]);
+            CHECK_NEAR(y_q[cases[i].row * 6 + k], expected, 2e-6 * width);
+        }
+    }
+}
+
 static void check_order_and_symmetry(size_t n)
 {
     for (size_t r = 0; r < x.rows.n; r++) {
@@ -207,6 +276,33 @@ TEST(degenerate_models_stay_ordered_symmetric_and_finite)
         for (size_t r = 3; n_levels == 4 && r < x.rows.n; r++) /* wider with every step */
             CHECK(y_q[4 * r + 3] - y_q[4 * r] > (y_q[4 * r - 1] - y_q[4 * r - 4]) * (1.0 - 1e-7));
     }
+}
+
+TEST(degenerate_logistic_models_stay_ordered_and_finite)
+{
+    static const double levels[7] = {1e-14, 0.001, 0.3, 0.5, 0.7, 0.999, 1.0 - 1e-14};
+    static const struct {
+        size_t S;
+        double lambda, sigma, step;
+        size_t n_future;
+    } cases[] = {
+        {25, 1.0, 1e-9, 0.01, 50},  {25, 0.0, 0.05, 0.01, 50}, {25, 0.0, 1e-9, 0.01, 50}, {0, 0.0, 0.05, 0.01, 20},
+        {1, 0.0, 1e-18, 0.01, 20},  {25, 1.0, 0.0, 0.01, 20},  {25, 1.0, 0.05, 0.01, 1},  {25, 1.0, 0.05, 0.0, 10},
+        {25, 1.0, 0.05, 0.2, 30},   {25, 1e6, 0.05, 0.01, 30}, {25, 1e6, 1e-9, 0.01, 30}, {25, 0.3, 0.05, 0.005, 600},
+        {60, 50.0, 1e-6, 1e-7, 30},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int side = 0; side < 3; side++) {
+            toy_init(&x, PROPHET_LOGISTIC, cases[i].S, cases[i].lambda, cases[i].sigma, 2, cases[i].n_future,
+                     cases[i].step);
+            for (size_t r = 0; r < x.rows.n; r++) x.multiplicative[r] = side == 0 ? 0.0 : side == 1 ? -1.0 : -2.5;
+            CHECK_INT(quantiles(levels, 7), FTL_OK);
+            for (size_t at = 0; at < 7 * x.rows.n; at++) {
+                double slack = 1e-9 * (fabs(y_q[at]) + 1.0);
+                CHECK(isfinite(y_q[at]) && isfinite(trend_q[at]));
+                CHECK(at % 7 == 0 || (y_q[at] >= y_q[at - 1] - slack && trend_q[at] >= trend_q[at - 1]));
+            }
+        }
 }
 
 TEST(a_multiplicative_factor_of_zero_leaves_only_noise)
@@ -253,14 +349,16 @@ TEST(posterior_draws_and_odd_levels_are_refused)
 
 TEST(lack_of_memory_is_reported_and_nothing_leaks)
 {
-    toy_init(&x, PROPHET_LINEAR, 25, 0.3, 0.05, 3, 60, 0.002);
-    ftl_status st = FTL_ENOMEM;
-    for (long n = 0; st == FTL_ENOMEM && n < 100; n++) {
-        fi_alloc_fail_after(n);
-        st = quantiles(levels4, 4);
-        fi_alloc_fail_after(-1);
+    for (int growth = PROPHET_LINEAR; growth <= PROPHET_FLAT; growth++) {
+        toy_init(&x, (prophet_growth)growth, 25, 0.3, 0.05, 3, 60, 0.002);
+        ftl_status st = FTL_ENOMEM;
+        for (long n = 0; st == FTL_ENOMEM && n < 100; n++) {
+            fi_alloc_fail_after(n);
+            st = quantiles(levels4, 4);
+            fi_alloc_fail_after(-1);
+        }
+        CHECK_INT(st, FTL_OK);
     }
-    CHECK_INT(st, FTL_OK);
 }
 
 int main(void)
@@ -271,8 +369,10 @@ int main(void)
         cmocka_unit_test(levels_inside_the_atom_are_the_trend_itself),
         cmocka_unit_test(history_is_normal_and_flat_growth_has_no_trend_uncertainty),
         cmocka_unit_test(closed_form_and_sampling_agree),
+        cmocka_unit_test(the_law_under_logistic_growth_agrees_with_adaptive_quadrature),
         cmocka_unit_test(closed_form_and_sampling_agree_under_logistic_growth),
         cmocka_unit_test(degenerate_models_stay_ordered_symmetric_and_finite),
+        cmocka_unit_test(degenerate_logistic_models_stay_ordered_and_finite),
         cmocka_unit_test(a_multiplicative_factor_of_zero_leaves_only_noise),
         cmocka_unit_test(intervals_scale_with_the_series),
         cmocka_unit_test(posterior_draws_and_odd_levels_are_refused),
