@@ -268,6 +268,11 @@ ftl_status prophet_features(const prophet_model *model, const prophet_frame *fra
 static ftl_status add_column(prophet_model *model, size_t *capacity, const prophet_column *like, const char *name,
                              const char *suffix, ftl_error *err)
 {
+    if (model->n_columns == PROPHET_MAX_COLUMNS)
+        return fi_fail(err, FTL_EDATA,
+                       "seasonalities, holidays and regressors make more than %d columns ('%s'); lower the "
+                       "Fourier orders or shorten the windows of holidays",
+                       PROPHET_MAX_COLUMNS, name);
     if (fi_grow(&model->columns, capacity, model->n_columns + 1, sizeof *model->columns)) return fi_fail_memory(err);
     prophet_column *column = &model->columns[model->n_columns];
     *column = *like;

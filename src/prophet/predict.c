@@ -7,11 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-/* A set of parameters; the arrays are borrowed. */
-typedef struct parameters {
-    double k, m;
-    const double *delta, *beta;
-} parameters;
+/* The design matrix is made for so many rows at a time: it stays in the cache, and memory does not grow with K. */
+enum { BLOCK = 1024 };
 
 double *prophet_mean_parameters(const prophet_model *model)
 {
@@ -39,27 +36,9 @@ typedef struct part {
     uint64_t seed;
     size_t n_drawn;                            /* samples to draw; 0: none */
     bool sampled;                              /* quantiles come from them */
-    double *X;                                 /* [K, n] */
     double *trend, *additive, *multiplicative; /* [n] scaled, at mean parameters */
+    double *terms;                             /* MCMC: X beta of each draw, by mode, [2][n_draws, n]; else NULL */
 } part;
-
-static void axpy(double a, const double *restrict x, size_t n, double *restrict y)
-{
-    for (size_t i = 0; i < n; i++) y[i] += a * x[i];
-}
-
-static void trend_and_terms(const part *p, const parameters *at)
-{
-    const prophet_model *m = p->model;
-    size_t n = p->frame->n;
-    prophet_trend((prophet_growth)m->config.growth, at->k, at->m, at->delta, m->changepoints_t, m->n_changepoints,
-                  p->frame->t, p->frame->cap_scaled, n, p->trend);
-    memset(p->additive, 0, n * sizeof *p->additive);
-    memset(p->multiplicative, 0, n * sizeof *p->multiplicative);
-    for (size_t j = 0; j < m->n_columns; j++)
-        if (at->beta[j] != 0)
-            axpy(at->beta[j], p->X + j * n, n, m->columns[j].multiplicative ? p->multiplicative : p->additive);
-}
 
 static prophet_rows rows_of(const part *p)
 {
@@ -97,17 +76,6 @@ static ftl_status exact_quantiles(const part *p, ftl_error *err)
 
 /* ---- samples --------------------------------------------------------------------------------------------------------------- */
 
-/* X beta of every draw of an MCMC model, by mode: out [2][n_draws, n]. */
-static void terms_of_draws(const part *p, double *out)
-{
-    const prophet_model *m = p->model;
-    size_t n = p->frame->n, K = m->n_columns, D = m->n_draws;
-    memset(out, 0, 2 * D * n * sizeof *out);
-    for (size_t d = 0; d < D; d++)
-        for (size_t j = 0; j < K; j++)
-            axpy(m->beta[d * K + j], p->X + j * n, n, out + ((m->columns[j].multiplicative ? D : 0) + d) * n);
-}
-
 /* From scaled units to those of y; sample s follows draw s mod n_draws. */
 static void unscale_samples(const part *p, const double *multiplicative_draws, double *y, double *trend)
 {
@@ -124,18 +92,16 @@ static void unscale_samples(const part *p, const double *multiplicative_draws, d
 
 static ftl_status draw_samples(const part *p, ftl_error *err)
 {
-    size_t n = p->frame->n, N = p->n_drawn, D = p->model->n_draws, L = p->fc->n_levels, kept = p->fc->n_samples;
-    bool many = D > 1, too_large = N > (size_t)-1 / 16 / n || D > (size_t)-1 / 32 / n;
+    size_t n = p->frame->n, N = p->n_drawn, L = p->fc->n_levels, kept = p->fc->n_samples;
+    bool too_large = N > (size_t)-1 / 16 / n;
     fi_component *component = p->sampled ? trend_component(p) : NULL;
     double *y = too_large ? NULL : fi_alloc(n * N, sizeof *y);
     double *trend = component && !too_large ? fi_alloc(n * N, sizeof *trend) : NULL;
-    double *terms = many && !too_large ? fi_alloc(2 * D * n, sizeof *terms) : NULL;
     prophet_rows rows = rows_of(p);
-    ftl_status st = !y || (component && !trend) || (many && !terms) ? fi_fail_memory(err) : FTL_OK;
-    if (!st && many) {
-        terms_of_draws(p, terms);
-        rows.additive_draws = terms;
-        rows.multiplicative_draws = terms + D * n;
+    ftl_status st = !y || (component && !trend) ? fi_fail_memory(err) : FTL_OK;
+    if (p->terms) {
+        rows.additive_draws = p->terms;
+        rows.multiplicative_draws = p->terms + p->model->n_draws * n;
     }
     if (!st) st = prophet_sample(p->model, &rows, N, p->seed, y, trend, err);
     if (!st) unscale_samples(p, rows.multiplicative_draws, y, trend);
@@ -147,59 +113,107 @@ static ftl_status draw_samples(const part *p, ftl_error *err)
         memcpy(p->fc->samples + (p->first + i) * kept, y + i * N, kept * sizeof *y);
     fi_free(y);
     fi_free(trend);
-    fi_free(terms);
     return st;
 }
 
-/* ---- components ------------------------------------------------------------------------------------------------------------ */
+/* ---- terms and components, a block of rows at a time --------------------------------------------------------------------------- */
+
+typedef struct block {
+    size_t first, n; /* rows of the part */
+    double *X;       /* [K, n] */
+} block;
+
+static void axpy(double a, const double *restrict x, size_t n, double *restrict y)
+{
+    for (size_t i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+/* X beta by mode, into arrays that hold 0. */
+static void add_terms(const part *p, const block *b, const double *beta, double *additive, double *multiplicative)
+{
+    const prophet_column *columns = p->model->columns;
+    for (size_t j = 0; j < p->model->n_columns; j++)
+        if (beta[j] != 0)
+            axpy(beta[j], b->X + j * b->n, b->n, (columns[j].multiplicative ? multiplicative : additive) + b->first);
+}
 
 static double unit_of(const prophet_model *m, const prophet_component *c)
 {
     return c->multiplicative ? 1 : m->y_scale;
 }
 
-static void component_values(const part *p, const double *beta)
+static void component_values(const part *p, const block *b, const double *beta)
 {
     const prophet_model *m = p->model;
-    size_t n = p->frame->n;
     for (size_t c = 0; c < m->n_components; c++) {
         const prophet_component *component = &m->components[c];
-        double *value = p->fc->components[1 + c].value + p->first;
+        double *value = p->fc->components[1 + c].value + p->first + b->first;
         if (!strcmp(component->name, "additive_terms")) {
-            memcpy(value, p->additive, n * sizeof *value);
+            memcpy(value, p->additive + b->first, b->n * sizeof *value);
         } else if (!strcmp(component->name, "multiplicative_terms")) {
-            memcpy(value, p->multiplicative, n * sizeof *value);
+            memcpy(value, p->multiplicative + b->first, b->n * sizeof *value);
         } else {
-            memset(value, 0, n * sizeof *value);
+            memset(value, 0, b->n * sizeof *value);
             for (size_t j = 0; j < m->n_columns; j++)
-                if (component->uses[j] && beta[j] != 0) axpy(beta[j], p->X + j * n, n, value);
+                if (component->uses[j] && beta[j] != 0) axpy(beta[j], b->X + j * b->n, b->n, value);
         }
         double unit = unit_of(m, component);
         if (unit != 1)
-            for (size_t i = 0; i < n; i++) value[i] *= unit;
+            for (size_t i = 0; i < b->n; i++) value[i] *= unit;
     }
 }
 
 /* Quantiles of the components over the draws of an MCMC model. */
-static ftl_status component_quantiles(const part *p, ftl_error *err)
+static ftl_status component_quantiles(const part *p, const block *b, ftl_error *err)
 {
     const prophet_model *m = p->model;
-    size_t n = p->frame->n, K = m->n_columns, D = m->n_draws, L = p->fc->n_levels;
+    size_t K = m->n_columns, D = m->n_draws, L = p->fc->n_levels;
     double *draws = fi_alloc(D, sizeof *draws);
     ftl_status st = draws ? FTL_OK : fi_fail_memory(err);
     for (size_t c = 0; c < m->n_components; c++) {
         const prophet_component *component = &m->components[c];
-        double *q = p->fc->components[1 + c].q + p->first * L, unit = unit_of(m, component);
-        for (size_t i = 0; !st && i < n; i++) {
+        double *q = p->fc->components[1 + c].q + (p->first + b->first) * L, unit = unit_of(m, component);
+        for (size_t i = 0; !st && i < b->n; i++) {
             memset(draws, 0, D * sizeof *draws);
             for (size_t j = 0; j < K; j++) {
-                double x = component->uses[j] ? p->X[j * n + i] * unit : 0;
+                double x = component->uses[j] ? b->X[j * b->n + i] * unit : 0;
                 for (size_t d = 0; x != 0 && d < D; d++) draws[d] += x * m->beta[d * K + j];
             }
             if (prophet_sampled_quantiles(draws, 1, D, p->fc->levels, L, q + i * L)) st = fi_fail_memory(err);
         }
     }
     fi_free(draws);
+    return st;
+}
+
+static ftl_status predict_block(const part *p, const block *b, const double *beta, ftl_error *err)
+{
+    const prophet_model *m = p->model;
+    size_t n = p->frame->n, D = m->n_draws;
+    add_terms(p, b, beta, p->additive, p->multiplicative);
+    for (size_t d = 0; p->terms && d < D; d++)
+        add_terms(p, b, m->beta + d * m->n_columns, p->terms + d * n, p->terms + (D + d) * n);
+    if (!p->args->components) return FTL_OK;
+    component_values(p, b, beta);
+    return p->fc->n_levels && D > 1 ? component_quantiles(p, b, err) : FTL_OK;
+}
+
+static ftl_status predict_blocks(const part *p, const double *beta, ftl_error *err)
+{
+    const prophet_frame *f = p->frame;
+    block b = {.X = fi_alloc(p->model->n_columns, (f->n < BLOCK ? f->n : BLOCK) * sizeof *b.X)};
+    double **extra = fi_alloc(f->n_extra, sizeof *extra);
+    ftl_status st = b.X && extra ? FTL_OK : fi_fail_memory(err);
+    for (; !st && b.first < f->n; b.first += BLOCK) {
+        b.n = f->n - b.first < BLOCK ? f->n - b.first : BLOCK;
+        for (size_t e = 0; e < f->n_extra; e++) extra[e] = f->extra[e] + b.first;
+        const prophet_frame rows = {
+            .n = b.n, .ds = f->ds + b.first, .n_extra = f->n_extra, .extra_names = f->extra_names, .extra = extra};
+        st = prophet_features(p->model, &rows, b.X, err);
+        if (!st) st = predict_block(p, &b, beta, err);
+    }
+    fi_free(b.X);
+    fi_free(extra);
     return st;
 }
 
@@ -225,25 +239,26 @@ static void fill_rows(const part *p)
 static ftl_status predict_part(part *p, const double *mean, ftl_error *err)
 {
     const prophet_model *m = p->model;
-    size_t n = p->frame->n, K = m->n_columns;
+    size_t n = p->frame->n, D = m->n_draws;
     if (n == 0) return FTL_OK;
-    const parameters at = {mean[0], mean[1], mean + 3, mean + 3 + m->n_changepoints};
-    ftl_status st = FTL_OK;
-    p->X = K > (size_t)-1 / n - 3 ? NULL : fi_alloc((K + 3) * n, sizeof *p->X);
-    if (!p->X) return fi_fail_memory(err);
-    p->trend = p->X + K * n;
-    p->additive = p->trend + n;
-    p->multiplicative = p->additive + n;
-    st = prophet_features(m, p->frame, p->X, err);
+    bool many = D > 1 && p->n_drawn;
+    double *space = fi_calloc(3 * n, sizeof *space);
+    p->terms = many && D < (size_t)-1 / 2 / n ? fi_calloc(2 * D * n, sizeof *p->terms) : NULL;
+    ftl_status st = !space || (many && !p->terms) ? fi_fail_memory(err) : FTL_OK;
     if (!st) {
-        trend_and_terms(p, &at);
-        fill_rows(p);
-        if (p->args->components) component_values(p, at.beta);
+        const double *delta = mean + 3;
+        p->trend = space;
+        p->additive = space + n;
+        p->multiplicative = space + 2 * n;
+        prophet_trend((prophet_growth)m->config.growth, mean[0], mean[1], delta, m->changepoints_t, m->n_changepoints,
+                      p->frame->t, p->frame->cap_scaled, n, p->trend);
+        st = predict_blocks(p, delta + m->n_changepoints, err);
     }
+    if (!st) fill_rows(p);
     if (!st && p->fc->n_levels && !p->sampled) st = exact_quantiles(p, err);
     if (!st && p->n_drawn) st = draw_samples(p, err);
-    if (!st && p->args->components && p->fc->n_levels && m->n_draws > 1) st = component_quantiles(p, err);
-    fi_free(p->X);
+    fi_free(space);
+    fi_free(p->terms);
     return st;
 }
 

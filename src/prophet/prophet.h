@@ -39,7 +39,8 @@ typedef enum prophet_intervals {
 /* Order of an automatic seasonality: PROPHET_ORDER_AUTO, or the Fourier order (0: off). */
 enum { PROPHET_ORDER_AUTO = -1 };
 enum { PROPHET_YEARLY_ORDER = 10, PROPHET_WEEKLY_ORDER = 3, PROPHET_DAILY_ORDER = 4 };
-enum { PROPHET_MAX_ORDER = 1000, PROPHET_MAX_WINDOW = 3660 }; /* Fourier terms; days around a holiday */
+/* Fourier terms of a seasonality; days around a holiday; columns in all. More of any is a mistake, or an attack. */
+enum { PROPHET_MAX_ORDER = 1000, PROPHET_MAX_WINDOW = 3660, PROPHET_MAX_COLUMNS = 10000 };
 
 typedef struct prophet_seasonality {
     char *name;

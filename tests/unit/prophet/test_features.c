@@ -224,9 +224,17 @@ TEST(a_thousand_holidays_on_thirty_rows)
     for (size_t i = 0; i < 30 * 2000; i++) sum += X[i];
     CHECK(sum > 80);
     fi_free(X);
+    prophet_model_release(&m);
+    ftl_error err;
+    for (int i = 0; i < 2; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "wide%d:2020-01-01:lower=-3000:upper=3000", i);
+        CHECK_INT(set_option(&config, "add_holiday", text, NULL), FTL_OK);
+    }
+    CHECK_INT(prophet_prepare(&config, s, &m, &err), FTL_EDATA);
+    CHECK_CONTAINS(err.message, "more than 10000 columns ('wide1')");
     ftl_series_free(s);
     prophet_config_release_all(&config);
-    prophet_model_release(&m);
 }
 
 int main(void)

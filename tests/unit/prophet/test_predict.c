@@ -139,6 +139,39 @@ TEST(future_rows_may_lie_in_the_history)
     ftl_model_free(m);
 }
 
+TEST(a_row_is_the_same_in_a_long_forecast_and_alone)
+{
+    enum { T = 2600 }; /* more than two of the blocks in which rows are worked on */
+    static ftl_time ds[2 * T];
+    static double y[T], x[2 * T], on[2 * T];
+    fill_times(ds, 2 * T, ftl_time_of((ftl_date){2005, 3, 1}), FTL_DAY);
+    for (size_t i = 0; i < 2 * T; i++) {
+        x[i] = cos((double)i / 9);
+        on[i] = (double)(i / 3 % 2);
+        if (i < T) y[i] = sin((double)i / 50) + 0.001 * (double)i + x[i] * (1 + 0.1 * sin((double)i * 7));
+    }
+    const double *columns[] = {x, on}, *later[] = {x + T, on + T};
+    ftl_series *s = make_series(ds, y, T, "x on", columns), *f = make_series(ds + T, NULL, T, "x on", later);
+    ftl_model *m = fit_model("prophet:add_seasonality=q:91:3:condition=on:mode=multiplicative,country_holidays=US", s);
+    ftl_predict_args args = {.future = f, .history = true, .components = true};
+    ftl_forecast *all = predict_model(m, &args);
+    for (size_t row = 0; row < T; row += 517) {
+        const double *one[] = {x + T + row, on + T + row};
+        ftl_series *g = make_series(ds + T + row, NULL, 1, "x on", one);
+        ftl_predict_args single = {.future = g, .components = true};
+        ftl_forecast *fc = predict_model(m, &single);
+        CHECK_NEAR(ftl_forecast_point(fc)[0], ftl_forecast_point(all)[T + row], 1e-12);
+        for (size_t c = 0; c < ftl_forecast_n_components(fc); c++)
+            CHECK_NEAR(ftl_forecast_component(fc, c)[0], ftl_forecast_component(all, c)[T + row], 1e-12);
+        ftl_forecast_free(fc);
+        ftl_series_free(g);
+    }
+    ftl_forecast_free(all);
+    ftl_model_free(m);
+    ftl_series_free(s);
+    ftl_series_free(f);
+}
+
 TEST(several_draws_give_means_and_quantiles_of_components)
 {
     ftl_model *m = hand_model("{\"k\":[1.0,2.0,3.0],\"m\":[0.25,0.25,0.25],\"delta\":[[0.0],[0.0],[0.3]],"
@@ -219,6 +252,7 @@ int main(void)
         cmocka_unit_test(history_rows_have_normal_quantiles),
         cmocka_unit_test(samples_are_reproducible_and_agree_with_the_closed_form),
         cmocka_unit_test(future_rows_may_lie_in_the_history),
+        cmocka_unit_test(a_row_is_the_same_in_a_long_forecast_and_alone),
         cmocka_unit_test(several_draws_give_means_and_quantiles_of_components),
         cmocka_unit_test(cap_floor_and_regressors_pass_through_a_logistic_model),
         cmocka_unit_test(lack_of_memory_is_reported),
