@@ -391,6 +391,74 @@ TEST(duplicates_are_taken_or_refused_as_promised)
     ftl_series_free(s);
 }
 
+TEST(irregular_times_are_taken_or_refused_as_promised)
+{
+    ftl_time ds[N];
+    double y[N];
+    ftl_series *s = NULL;
+    fill(y, N, 1, 3);
+    for (size_t i = 0; i < N; i++) ds[i] = (ftl_time)(i * i * i) * 7919 * FTL_SECOND + (ftl_time)(i * 37 % 11);
+    CHECK_INT(ftl_series_new_full("irregular", FTL_TIME_DATETIME, ds, y, N, NULL, NULL, 0, &s, NULL), FTL_OK);
+    FOR_EVERY_FORECASTER(f)
+    {
+        const ftl_freq day = {FTL_FREQ_TICK, FTL_DAY, 0};
+        ftl_config *config = config_of(f);
+        ftl_model *model = NULL;
+        ftl_forecast *fc = NULL;
+        ftl_error err = {FTL_OK, ""};
+        ftl_predict_args args = {.horizon = 3};
+        CHECK_INT(ftl_model_fit(config, s, NULL, &model, &err), can(f, FTL_TAKES_IRREGULAR_TIMES) ? FTL_OK : FTL_EDATA);
+        if (model) { /* no step can be inferred, so one must be given */
+            CHECK_INT(ftl_model_predict(model, &args, &fc, &err), FTL_EDATA);
+            CHECK_CONTAINS(err.message, "frequency");
+            args.freq = &day;
+            CHECK_INT(ftl_model_predict(model, &args, &fc, &err), FTL_OK);
+            CHECK(ftl_forecast_times(fc)[2] == ds[N - 1] + 3 * FTL_DAY);
+        }
+        ftl_forecast_free(fc);
+        ftl_model_free(model);
+        ftl_config_free(config);
+    }
+    ftl_series_free(s);
+}
+
+TEST(further_columns_are_used_or_passed_over_as_promised)
+{
+    static const char *const names[] = {"x"};
+    ftl_time ds[N], next[4];
+    double y[N], x[N], ahead[] = {0, 0, 1, 1};
+    const double *columns[] = {x}, *future_columns[] = {ahead};
+    ftl_series *s = NULL, *future = NULL;
+    fill(y, N, 1, 3);
+    for (size_t i = 0; i < N; i++) {
+        ds[i] = ftl_time_of((ftl_date){2023, 1, 1 + (int)i});
+        x[i] = i % 5 < 2;
+        y[i] += 20 * x[i];
+    }
+    for (size_t h = 0; h < 4; h++) next[h] = ftl_time_of((ftl_date){2023, 1, N + 1 + (int)h});
+    CHECK_INT(ftl_series_new_full("with x", FTL_TIME_DATE, ds, y, N, names, columns, 1, &s, NULL), FTL_OK);
+    CHECK_INT(ftl_series_new_full("", FTL_TIME_DATE, next, NULL, 4, names, future_columns, 1, &future, NULL), FTL_OK);
+    FOR_EVERY_FORECASTER(f)
+    {
+        bool uses = can(f, FTL_TAKES_REGRESSORS);
+        ftl_model *model = fit(f, s);
+        ftl_forecast *fc = NULL;
+        ftl_error err = {FTL_OK, ""};
+        const ftl_predict_args blind = {.horizon = 4};
+        CHECK_INT(ftl_model_predict(model, &blind, &fc, &err), uses ? FTL_EDATA : FTL_OK);
+        if (uses) CHECK_CONTAINS(err.message, "x");
+        ftl_forecast_free(fc);
+        fc = predict(model, (ftl_predict_args){.future = future});
+        double step = ftl_forecast_point(fc)[2] - ftl_forecast_point(fc)[1];
+        if (uses) CHECK(step > 10); /* the effect is 20, the week's pattern and noise a few */
+        CHECK_TEXT(ftl_forecast_id(fc), "with x");
+        ftl_forecast_free(fc);
+        ftl_model_free(model);
+    }
+    ftl_series_free(s);
+    ftl_series_free(future);
+}
+
 TEST(any_kind_of_time_works)
 {
     double y[N];
@@ -566,6 +634,8 @@ int main(void)
         cmocka_unit_test(odd_values_give_a_forecast_or_a_refusal),
         cmocka_unit_test(missing_values_are_taken_or_refused_as_promised),
         cmocka_unit_test(duplicates_are_taken_or_refused_as_promised),
+        cmocka_unit_test(irregular_times_are_taken_or_refused_as_promised),
+        cmocka_unit_test(further_columns_are_used_or_passed_over_as_promised),
         cmocka_unit_test(any_kind_of_time_works),
         cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(one_and_four_threads_give_the_same_bits),
