@@ -19,6 +19,15 @@ extern "C" {
 FTL_API ftl_status ftl_file_read(const char *path, size_t max_size, char **data, size_t *size, ftl_error *err);
 
 /**
+ * A file read piece by piece ("-" is standard input), gzip unpacked.
+ * ftl_input_read() fills buffer[0, n) as far as the file goes: *got < n only at its end. ftl_input_close() takes NULL.
+ */
+typedef struct ftl_input ftl_input;
+FTL_API ftl_status ftl_input_open(const char *path, ftl_input **out, ftl_error *err);
+FTL_API ftl_status ftl_input_read(ftl_input *input, void *buffer, size_t n, size_t *got, ftl_error *err);
+FTL_API void ftl_input_close(ftl_input *input);
+
+/**
  * A file that appears whole or not at all: bytes go to a temporary file beside `path`, which ftl_file_commit() flushes
  * to disk and renames over it. Killed at any moment, `path` holds its old content or all of the new. "-" is standard
  * output, written as it comes.

@@ -4,7 +4,25 @@
 #include "base/error.h"
 #include "base/file.h"
 
-/* ftl_file is never defined: a handle of the one type is a handle of the other. */
+ftl_status ftl_input_open(const char *path, ftl_input **out, ftl_error *err)
+{
+    fi_input *input = NULL;
+    ftl_status st = fi_input_open(path, &input, err);
+    *out = (ftl_input *)input;
+    return st;
+}
+
+ftl_status ftl_input_read(ftl_input *input, void *buffer, size_t n, size_t *got, ftl_error *err)
+{
+    return fi_input_read((fi_input *)input, buffer, n, got, err);
+}
+
+void ftl_input_close(ftl_input *input)
+{
+    fi_input_close((fi_input *)input);
+}
+
+/* ftl_file and ftl_input are never defined: a handle of the one type is a handle of the other. */
 static fi_file *inner(ftl_file *file)
 {
     return (fi_file *)file;

@@ -1,32 +1,122 @@
 #include "cli.h"
 
 #include <ctype.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { MAX_MODEL_BYTES = 1 << 30 };
+enum { PIECE = 1 << 18, MAX_THREADS = 64, WINDOW_PER_THREAD = 8 };
+
+/* ---- models, one JSON value after another ----------------------------------------------------------------------- */
+
+typedef struct source {
+    ftl_input *input;
+    char *text; /* text[start, end) is not yet handed out */
+    size_t start, end, capacity;
+    bool at_end;
+} source;
+
+static ftl_status out_of_memory(ftl_error *err)
+{
+    *err = (ftl_error){FTL_ENOMEM, "out of memory"};
+    return FTL_ENOMEM;
+}
+
+/* Reads a further piece behind `end`. */
+static ftl_status read_on(source *s, ftl_error *err)
+{
+    size_t got = 0;
+    if (s->start) memmove(s->text, s->text + s->start, s->end - s->start);
+    s->end -= s->start;
+    s->start = 0;
+    if (s->capacity - s->end < PIECE) {
+        char *more = realloc(s->text, 2 * s->capacity + PIECE);
+        if (!more) return out_of_memory(err);
+        s->text = more;
+        s->capacity = 2 * s->capacity + PIECE;
+    }
+    ftl_status st = ftl_input_read(s->input, s->text + s->end, PIECE, &got, err);
+    s->end += got;
+    s->at_end = !st && got < PIECE;
+    return st;
+}
 
 /*
- * The end of the JSON value that begins at text[0]: an object up to its last brace, or a string. Good enough to take a
- * file of several models apart; the parser finds what is wrong within.
+ * Length of the JSON value at the start of the text: an object up to its last brace, or a string. Only brackets and
+ * quotes are looked at; the parser finds what is wrong within. A value that the file tears off ends with the file.
  */
-static const char *value_end(const char *text, const char *end)
+static ftl_status value_length(source *s, size_t *length, ftl_error *err)
 {
-    size_t depth = 0;
-    bool quoted = false;
-    for (const char *p = text; p < end; p++) {
-        if (quoted && *p == '\\')
-            p++;
-        else if (*p == '"')
-            quoted = !quoted;
-        else if (!quoted && (*p == '{' || *p == '['))
+    size_t depth = 0, i = 0;
+    bool quoted = false, escaped = false;
+    for (;; i++) {
+        while (s->start + i == s->end) {
+            ftl_status st = s->at_end ? FTL_OK : read_on(s, err);
+            if (st || (s->at_end && s->start + i == s->end)) {
+                *length = i;
+                return st;
+            }
+        }
+        char c = s->text[s->start + i];
+        if (quoted) {
+            if (escaped)
+                escaped = false;
+            else if (c == '\\')
+                escaped = true;
+            else if (c == '"')
+                quoted = false;
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '{' || c == '[') {
             depth++;
-        else if (!quoted && (*p == '}' || *p == ']') && depth)
+        } else if ((c == '}' || c == ']') && depth) {
             depth--;
-        if (p < end && !depth && !quoted) return p + 1;
+        } else if (!depth) { /* no JSON value: the parser shall say so of the rest */
+            *length = s->end - s->start;
+            s->at_end = true;
+            return FTL_OK;
+        } else {
+            continue;
+        }
+        if (!depth && !quoted && !escaped && (c == '}' || c == ']' || c == '"')) {
+            i++;
+            break;
+        }
     }
-    return end;
+    *length = i;
+    return FTL_OK;
 }
+
+/* The next value as a copy of its own; NULL at the end. */
+static ftl_status next_value(source *s, char **out, size_t *n, ftl_error *err)
+{
+    ftl_status st = FTL_OK;
+    *out = NULL;
+    for (;;) {
+        while (s->start < s->end && isspace((unsigned char)s->text[s->start])) s->start++;
+        if (s->start < s->end) break;
+        if (s->at_end) return FTL_OK;
+        if ((st = read_on(s, err))) return st;
+    }
+    if ((st = value_length(s, n, err))) return st;
+    *out = malloc(*n + 1);
+    if (!*out) return out_of_memory(err);
+    memcpy(*out, s->text + s->start, *n);
+    s->start += *n;
+    return FTL_OK;
+}
+
+/* ---- predictions on several threads, written in order ----------------------------------------------------------- */
+
+typedef struct item {
+    char *text;
+    size_t n, number; /* of the model in the file, from 1 */
+    ftl_model *model;
+    ftl_forecast *forecast;
+    ftl_error error;
+} item;
 
 typedef struct job {
     cli_writer writer;
@@ -34,6 +124,11 @@ typedef struct job {
     const ftl_panel *future;
     const char *path;
     uint64_t seed;
+    size_t threads;
+    bool alone; /* the file holds one model */
+    item *items;
+    size_t n_items;
+    atomic_size_t next;
 } job;
 
 static ftl_status find_future(const job *j, const ftl_model *model, const ftl_series **out, ftl_error *err)
@@ -48,43 +143,93 @@ static ftl_status find_future(const job *j, const ftl_model *model, const ftl_se
     return err->code = FTL_EDATA;
 }
 
-static ftl_status predict_one(job *j, const char *text, size_t n, bool alone, ftl_error *err)
+static void predict_item(const job *j, item *it)
 {
-    ftl_model *model = NULL;
-    ftl_forecast *fc = NULL;
+    char name[300];
     ftl_predict_args args = j->predict;
-    ftl_status st = ftl_model_load_text(text, n, j->path, &model, err);
-    if (!st) st = find_future(j, model, &args.future, err);
-    if (!st) {
-        const bool gives = ftl_forecaster_capabilities(ftl_model_forecaster(model)) & FTL_GIVES_COMPONENTS;
-        args.components = args.components || (j->writer.style->format == FTL_LAYOUT_PROPHET && gives);
-        if (!j->writer.n) j->writer.ids = !alone || *ftl_model_id(model);
-        st = ftl_model_predict(model, &args, &fc, err);
-    }
-    if (!st) st = cli_write_forecast(&j->writer, fc, err);
-    ftl_forecast_free(fc);
-    ftl_model_free(model);
-    return st;
+    if (j->alone)
+        snprintf(name, sizeof name, "%s", j->path);
+    else
+        snprintf(name, sizeof name, "%.250s: model %zu", j->path, it->number);
+    ftl_status st = ftl_model_load_text(it->text, it->n, name, &it->model, &it->error);
+    if (!st) st = find_future(j, it->model, &args.future, &it->error);
+    if (st) return;
+    bool gives = ftl_forecaster_capabilities(ftl_model_forecaster(it->model)) & FTL_GIVES_COMPONENTS;
+    args.components = args.components || (j->writer.style->format == FTL_LAYOUT_PROPHET && gives);
+    ftl_model_predict(it->model, &args, &it->forecast, &it->error);
 }
 
-static ftl_status predict_all(job *j, const char *text, size_t size, ftl_error *err)
+static void *work(void *argument)
 {
-    const char *end = text + size, *p = text;
-    ftl_status st = FTL_OK;
-    bool any = false;
-    while (!st) {
-        while (p < end && isspace((unsigned char)*p)) p++;
-        if (p == end && any) break;
-        const char *stop = value_end(p, end), *rest = stop;
-        while (rest < end && isspace((unsigned char)*rest)) rest++;
-        st = predict_one(j, p, (size_t)(stop - p), !any && rest == end, err);
-        any = true;
-        p = stop;
-        if (!st && cli_interrupted()) {
-            *err = (ftl_error){FTL_ECANCELLED, "interrupted"};
-            st = FTL_ECANCELLED;
-        }
+    job *j = argument;
+    for (;;) {
+        size_t i = atomic_fetch_add(&j->next, 1);
+        if (i >= j->n_items) return NULL;
+        predict_item(j, &j->items[i]);
     }
+}
+
+static void predict_window(job *j)
+{
+    pthread_t threads[MAX_THREADS];
+    size_t started = 0;
+    j->next = 0;
+    while (started + 1 < j->threads && started + 1 < j->n_items && !pthread_create(&threads[started], NULL, work, j))
+        started++;
+    work(j);
+    for (size_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
+}
+
+static void clear_window(job *j)
+{
+    for (size_t i = 0; i < j->n_items; i++) {
+        free(j->items[i].text);
+        ftl_forecast_free(j->items[i].forecast);
+        ftl_model_free(j->items[i].model);
+    }
+    j->n_items = 0;
+}
+
+static ftl_status write_window(job *j, ftl_error *err)
+{
+    for (size_t i = 0; i < j->n_items; i++) {
+        const item *it = &j->items[i];
+        if (it->error.code) {
+            *err = it->error;
+            return err->code;
+        }
+        if (!j->writer.n) j->writer.ids = !j->alone || *ftl_model_id(it->model);
+        ftl_status st = cli_write_forecast(&j->writer, it->forecast, err);
+        if (st) return st;
+    }
+    return FTL_OK;
+}
+
+static ftl_status predict_all(job *j, source *s, ftl_error *err)
+{
+    size_t window = j->threads * WINDOW_PER_THREAD, number = 0;
+    ftl_status st = FTL_OK;
+    j->items = calloc(window, sizeof *j->items);
+    if (!j->items) return out_of_memory(err);
+    for (bool more = true; more && !st;) {
+        while (j->n_items < window && more && !st) {
+            item *it = &j->items[j->n_items];
+            *it = (item){.number = ++number};
+            st = next_value(s, &it->text, &it->n, err);
+            more = it->text != NULL;
+            j->n_items += more;
+        }
+        if (!st && number == 1) { /* an empty file holds no model: let the reader say so */
+            j->items[0] = (item){.number = 1};
+            j->n_items = 1;
+        }
+        j->alone = !more && number <= 2;
+        if (!st) predict_window(j);
+        if (!st) st = write_window(j, err);
+        clear_window(j);
+        if (!st && cli_interrupted()) st = (*err = (ftl_error){FTL_ECANCELLED, "interrupted"}).code;
+    }
+    free(j->items);
     return st;
 }
 
@@ -111,6 +256,7 @@ int cmd_predict(int argc, char **argv)
         CLI_OPT_COUNT('H', "horizon", &horizon, "N", "steps ahead to forecast (needed unless --future is given)"),
         CLI_FUTURE_OPTION(&in),
         CLI_OPT_TEXT('o', "output", &path, "FILE", "write there instead of to standard output, whole or not at all"),
+        CLI_OPT_COUNT(0, "threads", &j.threads, "N", "threads (default: one a processor)"),
         CLI_OPT_SEED(0, "seed", &j.seed, "N", "seed of random numbers (default: 0)"),
         CLI_STYLE_OPTIONS(&style),
         CLI_INPUT_OPTIONS(&in),
@@ -126,8 +272,11 @@ int cmd_predict(int argc, char **argv)
         return cli_usage_error(page.name, "--future says which rows to forecast; leave out -H");
     ftl_panel *future = NULL;
     ftl_error err = {FTL_OK, ""};
-    char *text = NULL, about[160];
-    size_t size = 0;
+    char about[160];
+    source from = {0};
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (!j.threads) j.threads = processors > 0 ? (size_t)processors : 1;
+    if (j.threads > MAX_THREADS) j.threads = MAX_THREADS;
     j.path = args.v[0];
     j.writer.out.path = path;
     j.writer.json = cli_json;
@@ -139,11 +288,12 @@ int cmd_predict(int argc, char **argv)
     j.predict.horizon = horizon;
     ftl_status st = cli_freq(&in, &j.predict.freq, &err);
     if (!st) st = cli_read_future(&in, &future, &err);
-    if (!st) st = ftl_file_read(j.path, MAX_MODEL_BYTES, &text, &size, &err);
+    if (!st) st = ftl_input_open(j.path, &from.input, &err);
     j.future = future;
-    if (!st) st = predict_all(&j, text, size, &err);
+    if (!st) st = predict_all(&j, &from, &err);
     rc = cli_writer_end(&j.writer, st ? &err : NULL);
-    ftl_text_free(text);
+    ftl_input_close(from.input);
+    free(from.text);
     ftl_panel_free(future);
     return rc;
 }

@@ -606,6 +606,7 @@ ftl_status ftl_model_load_text(const char *text, size_t size, const char *name, 
 {
     *out = NULL;
     json_t *value = NULL;
+    if (!size) return fi_fail(err, FTL_EDATA, "%s: it is empty; a saved model is expected", name);
     ftl_status st = fi_json_parse(text, size, name, &value, err);
     if (st) return st;
     if (json_is_string(value)) { /* json.dump(model_to_json(m), f) writes JSON within a JSON string */

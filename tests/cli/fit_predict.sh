@@ -29,3 +29,12 @@ show fit "$DATA/mixed.csv" -m seasonal-naive
 foretell fit "$DATA/mixed.csv" -m seasonal-naive --on-error skip -q | cut -c 1-40
 show predict "$DATA/monthly.csv" -H 3
 show predict one.json
+: >empty.json
+show predict empty.json -H 1
+{ cat one.json; head -c 500 one.json; } >torn.json
+show predict torn.json -q -H 1 | round 1 | cut -c 1-70
+for i in $(seq 40); do cat models.json; done >many.json
+foretell predict many.json -q --future "$DATA/promo_future.csv" --threads 1 >a.csv
+foretell predict - -q --future "$DATA/promo_future.csv" --threads 3 <many.json >b.csv
+check "many models, 1 and 3 threads" cmp a.csv b.csv
+check "all of them" test "$(wc -l <a.csv)" = $((80 * 7 + 1))

@@ -227,7 +227,7 @@ TEST(what_is_no_model_is_refused)
     static const struct {
         const char *text, *part;
     } bad[] = {
-        {"", "not valid JSON"},
+        {"", "it is empty"},
         {"[1]", "a JSON object is expected"},
         {"\"{\"", "not valid JSON"},
         {"\"3\"", "a JSON object is expected"},
