@@ -103,9 +103,12 @@ FTL_API const char *ftl_panel_ignored(const ftl_panel *panel);
 /**
  * Reading in batches, for more series than memory holds. The rows of a series must stand together in the file (in any
  * order of time). Two kinds of input are exempt, because they are read whole: up to 64 MiB of text, and those whose first
- * 16 MiB show another order (by date, for instance), which then need memory for all rows. Else memory: the batch, and 8
- * to 21 bytes for each id that has gone by, so that one that turns up again is noticed. A reader may be used by one
- * thread at a time, any thread; ftl_panel_reader_progress() also meanwhile by others.
+ * 16 MiB show another order (by date, for instance), which then need memory for all rows. Whether a further column is
+ * numeric shows with its first value; until then it is all missing. Where a series turns up again only late, batches may
+ * have gone out before that is noticed.
+ *
+ * Memory: a batch, and 11 to 21 bytes for each id that has gone by. A reader may be used by one thread at a time, any
+ * thread; ftl_panel_reader_progress() meanwhile by others too.
  */
 typedef struct ftl_panel_reader ftl_panel_reader;
 FTL_API ftl_status ftl_panel_reader_open(const char *path, const ftl_csv_options *options, ftl_panel_reader **out,

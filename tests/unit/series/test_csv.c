@@ -363,6 +363,43 @@ TEST(memory_may_run_out_anywhere)
     CHECK(n > 20);
 }
 
+TEST(memory_may_run_out_while_inflating)
+{
+    char path[] = "/tmp/foretell-test-XXXXXX";
+    int fd = mkstemp(path);
+    CHECK(fd >= 0);
+    gzFile gz = gzdopen(fd, "wb");
+    CHECK(gz && gzputs(gz, "ds,y\n") > 0);
+    for (int i = 0; i < 50000; i++)
+        gzprintf(gz, "%d,%d\n", i, i); /* longer than the buffer, so that a window is kept */
+    CHECK(gzclose(gz) == Z_OK);
+    ftl_status st = FTL_ENOMEM;
+    long n = 0;
+    for (; st == FTL_ENOMEM && n < 200; n++) {
+        ftl_panel *panel = NULL;
+        fi_alloc_fail_after(n);
+        st = ftl_panel_read_csv(path, NULL, &panel, NULL);
+        fi_alloc_fail_after(-1);
+        CHECK((st == FTL_OK) == (panel != NULL));
+        if (panel) CHECK_INT(ftl_series_n_obs(ftl_panel_series(panel, 0)), 50000);
+        ftl_panel_free(panel);
+    }
+    unlink(path);
+    CHECK_INT(st, FTL_OK);
+}
+
+TEST(a_row_without_end_is_refused)
+{
+    fi_buf text = {0};
+    fi_buf_text(&text, "ds,y\n1,\"");
+    char *to = fi_buf_reserve(&text, 65 << 20);
+    CHECK(to);
+    memset(to, 'x', 65 << 20);
+    text.size += 65 << 20;
+    check_refused_bytes(text.data, text.size, NULL, "f.csv:2: this row is longer than 64 MiB; is a quote left open?");
+    fi_buf_release(&text);
+}
+
 TEST(prophets_example_files)
 {
     require_shared("data/prophet/example_air_passengers.csv");
@@ -417,6 +454,8 @@ int main(void)
         cmocka_unit_test(rows_across_buffers),
         cmocka_unit_test(files_plain_and_gzipped),
         cmocka_unit_test(memory_may_run_out_anywhere),
+        cmocka_unit_test(memory_may_run_out_while_inflating),
+        cmocka_unit_test(a_row_without_end_is_refused),
         cmocka_unit_test(prophets_example_files), /* last: skips the program where the data are absent */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
