@@ -34,7 +34,7 @@ static inline void toy_init(toy *x, prophet_growth growth, size_t S, double lamb
         x->changes[j] = 0.8 * (double)(j + 1) / (double)S;
         x->delta[j] = j % 2 ? lambda : -lambda;
     }
-    x->model = (prophet_model){.config = {.growth = growth, .vectorized = true},
+    x->model = (prophet_model){.config = {.growth = (int)growth, .vectorized = true},
                                .n_changepoints = S,
                                .changepoints_t = x->changes,
                                .history = {.n = TOY_HISTORY, .t = x->history},
