@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/number.h"
-#include "series/series.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -92,7 +91,7 @@ static void put_settings(fi_buf *out, double prior_scale, int mode)
     if (mode >= 0) fi_buf_printf(out, ":mode=%s", mode_names[mode]);
 }
 
-/* ---- names -------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 static bool is_reserved(const char *name)
 {
@@ -151,7 +150,7 @@ static ftl_status check_prior_scale(const char *what, const char *name, double p
                    prior_scale);
 }
 
-/* ---- seasonalities ------------------------------------------------------------------------------------------------- */
+/* ---- seasonalities ----------------------------------------------------------------------------------------------- */
 
 static ftl_status add_seasonality(prophet_config *config, const char *name, double period, size_t order,
                                   double prior_scale, ftl_prophet_mode mode, const char *condition, ftl_error *err)
@@ -233,7 +232,7 @@ static ftl_status format_seasonality(const void *from, size_t index, fi_buf *out
     return FTL_OK;
 }
 
-/* ---- regressors ----------------------------------------------------------------------------------------------------- */
+/* ---- regressors -------------------------------------------------------------------------------------------------- */
 
 static ftl_status add_regressor(prophet_config *config, const char *name, double prior_scale,
                                 ftl_prophet_standardize standardize, ftl_prophet_mode mode, ftl_error *err)
@@ -304,7 +303,7 @@ static ftl_status format_regressor(const void *from, size_t index, fi_buf *out, 
     return FTL_OK;
 }
 
-/* ---- holidays ------------------------------------------------------------------------------------------------------- */
+/* ---- holidays ---------------------------------------------------------------------------------------------------- */
 
 static ftl_status add_holiday(prophet_config *config, const char *name, ftl_time date, int lower, int upper,
                               double prior_scale, ftl_error *err)
@@ -439,7 +438,7 @@ static ftl_status format_nothing(const void *config, size_t index, fi_buf *out, 
     return FTL_OK;
 }
 
-/* ---- the table ------------------------------------------------------------------------------------------------------ */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 #define C prophet_config
 const fi_option prophet_options[] = {
@@ -607,7 +606,7 @@ ftl_status prophet_config_check(const void *from, ftl_error *err)
     return st;
 }
 
-/* ---- public functions ------------------------------------------------------------------------------------------------ */
+/* ---- public functions -------------------------------------------------------------------------------------------- */
 
 static ftl_status prophet_of(ftl_config *config, prophet_config **out, ftl_error *err)
 {
@@ -662,7 +661,7 @@ ftl_status ftl_prophet_read_holidays(ftl_config *config, const char *path, ftl_e
     return st ? st : read_holidays(to, path, err);
 }
 
-/* ---- copying ---------------------------------------------------------------------------------------------------------- */
+/* ---- copying ----------------------------------------------------------------------------------------------------- */
 
 void prophet_config_release(void *of)
 {

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- Fourier terms ------------------------------------------------------------------------------------------------- */
+/* ---- Fourier terms ----------------------------------------------------------------------------------------------- */
 
 typedef struct clock {
     double period;    /* days */
@@ -37,7 +37,7 @@ static double angle_at(const clock_of *c, ftl_time time)
 
 /*
  * sin and cos of the fundamental at every row. Series step by a few gaps only (a day; 28 to 31 days), so most rows are
- * the row before turned by the angle of a gap seen before; every 32nd row starts afresh, which keeps the error at 1e-15.
+ * the row before turned by the angle of a gap seen before; every 32nd row starts afresh, to keep the error at 1e-15.
  */
 static void fundamental(const clock_of *c, const ftl_time *ds, size_t n, double *restrict sine, double *restrict cosine)
 {
@@ -92,7 +92,7 @@ void prophet_fourier(const ftl_time *ds, size_t n, double period_days, size_t or
     }
 }
 
-/* ---- holidays -------------------------------------------------------------------------------------------------------- */
+/* ---- holidays ---------------------------------------------------------------------------------------------------- */
 
 static const char *country_of(const prophet_model *model)
 {
@@ -224,7 +224,7 @@ static ftl_status fill_holidays(const prophet_model *model, const prophet_frame 
     return st;
 }
 
-/* ---- the matrix ------------------------------------------------------------------------------------------------------ */
+/* ---- the matrix -------------------------------------------------------------------------------------------------- */
 
 /* The values of a condition; they stand after the regressors. */
 static const double *condition_of(const prophet_model *model, const prophet_frame *frame, const char *name)
@@ -263,7 +263,7 @@ ftl_status prophet_features(const prophet_model *model, const prophet_frame *fra
     return st;
 }
 
-/* ---- columns ----------------------------------------------------------------------------------------------------------- */
+/* ---- columns ----------------------------------------------------------------------------------------------------- */
 
 static ftl_status add_column(prophet_model *model, size_t *capacity, const prophet_column *like, const char *name,
                              const char *suffix, ftl_error *err)
@@ -379,7 +379,7 @@ static ftl_status regressor_columns(prophet_model *model, size_t *capacity, ftl_
     return st;
 }
 
-/* ---- components --------------------------------------------------------------------------------------------------------- */
+/* ---- components -------------------------------------------------------------------------------------------------- */
 
 static const char *const groups[] = {"additive_terms", "multiplicative_terms", "extra_regressors_additive",
                                      "extra_regressors_multiplicative", "holidays"};

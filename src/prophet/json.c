@@ -142,7 +142,7 @@ static json_t *names_json(char *const *names, size_t n)
     return text_json(&out);
 }
 
-/* ---- pandas tables: orient='table', index=False --------------------------------------------------------------------- */
+/* ---- pandas tables: orient='table', index=False ------------------------------------------------------------------ */
 
 static void put_field(fi_buf *out, const char *name, const char *type)
 {
@@ -280,7 +280,7 @@ static json_t *component_columns_json(const prophet_model *m)
     return text_json(&out);
 }
 
-/* ---- dictionaries ---------------------------------------------------------------------------------------------------- */
+/* ---- dictionaries ------------------------------------------------------------------------------------------------ */
 
 static json_t *standardize_json(ftl_prophet_standardize standardize)
 {
@@ -365,7 +365,7 @@ static int put_component_modes(json_t *to, const prophet_model *m)
     return bad;
 }
 
-/* ---- parameters ------------------------------------------------------------------------------------------------------- */
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
 
 /* [n_draws][width] */
 static json_t *matrix_json(const double *values, size_t n_rows, size_t width)
@@ -422,7 +422,7 @@ static int put_own(json_t *to, const prophet_model *m)
     return bad | json_object_set_new(own, "warnings", warnings);
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static int put_plain(json_t *to, const prophet_model *m)
 {

@@ -15,7 +15,7 @@ static ftl_status bad_key(const char *key, const char *expected, ftl_error *err)
     return fi_fail(err, FTL_EDATA, "key '%s': expected %s", key, expected);
 }
 
-/* ---- plain values ----------------------------------------------------------------------------------------------------- */
+/* ---- plain values ------------------------------------------------------------------------------------------------ */
 
 static bool present(const json_t *object, const char *key)
 {
@@ -112,7 +112,7 @@ static ftl_status load_config(const json_t *from, prophet_config *c, ftl_error *
     return st ? st : copy_text(country, &c->country_holidays, err);
 }
 
-/* ---- JSON within JSON --------------------------------------------------------------------------------------------------- */
+/* ---- JSON within JSON -------------------------------------------------------------------------------------------- */
 
 /* The member "data" of a pandas frame held as text under a key; *root owns it. */
 static ftl_status parse_frame(const json_t *object, const char *key, json_t **root, const json_t **data, ftl_error *err)
@@ -176,7 +176,7 @@ static int by_time(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* ---- changepoints --------------------------------------------------------------------------------------------------------- */
+/* ---- changepoints ------------------------------------------------------------------------------------------------ */
 
 /* Row numbers of the changepoints: pandas' index of the Series, or 0, 1, 2 ... where it is something else. */
 static void load_rows(const json_t *from, size_t n, size_t *rows)
@@ -215,7 +215,7 @@ static ftl_status load_changepoints(const json_t *from, prophet_model *m, ftl_er
     return FTL_OK;
 }
 
-/* ---- seasonalities, regressors, holidays -------------------------------------------------------------------------------------- */
+/* ---- seasonalities, regressors, holidays ------------------------------------------------------------------------- */
 
 /* Prophet's [keys, dictionary]. */
 static ftl_status ordered(const json_t *from, const char *key, const json_t **keys, const json_t **dictionary,
@@ -367,7 +367,7 @@ static ftl_status load_holiday_names(const json_t *from, prophet_model *m, ftl_e
     return st;
 }
 
-/* ---- history ------------------------------------------------------------------------------------------------------------------ */
+/* ---- history ----------------------------------------------------------------------------------------------------- */
 
 /* Finite reals (or booleans) of a column of the history. */
 static ftl_status load_column(const json_t *data, const char *name, size_t n, double **out, ftl_error *err)
@@ -492,7 +492,7 @@ static ftl_status load_scales(const json_t *from, prophet_model *m, ftl_error *e
     return FTL_OK;
 }
 
-/* ---- parameters ------------------------------------------------------------------------------------------------------------------ */
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
 
 static ftl_status get_params(const json_t *params, const char *key, double low, double **out, size_t *n, ftl_error *err)
 {
@@ -557,7 +557,7 @@ static ftl_status check_columns(const json_t *from, const prophet_model *m, ftl_
     return st;
 }
 
-/* ---- what only our own files hold ----------------------------------------------------------------------------------------------------- */
+/* ---- what only our own files hold -------------------------------------------------------------------------------- */
 
 static void own_real(const json_t *own, const char *key, double *out)
 {
@@ -607,7 +607,7 @@ static ftl_status load_own(const json_t *from, prophet_model *m, ftl_error *err)
     return st;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static ftl_status load(const json_t *from, prophet_model *m, ftl_error *err)
 {

@@ -50,7 +50,7 @@ static prophet_rows rows_of(const part *p)
                           .multiplicative = p->multiplicative};
 }
 
-/* ---- closed-form quantiles ---------------------------------------------------------------------------------------------- */
+/* ---- closed-form quantiles --------------------------------------------------------------------------------------- */
 
 static fi_component *trend_component(const part *p)
 {
@@ -74,7 +74,7 @@ static ftl_status exact_quantiles(const part *p, ftl_error *err)
     return st;
 }
 
-/* ---- samples --------------------------------------------------------------------------------------------------------------- */
+/* ---- samples ----------------------------------------------------------------------------------------------------- */
 
 /* From scaled units to those of y; sample s follows draw s mod n_draws. */
 static void unscale_samples(const part *p, const double *multiplicative_draws, double *y, double *trend)
@@ -116,7 +116,7 @@ static ftl_status draw_samples(const part *p, ftl_error *err)
     return st;
 }
 
-/* ---- terms and components, a block of rows at a time --------------------------------------------------------------------------- */
+/* ---- terms and components, a block of rows at a time ------------------------------------------------------------- */
 
 typedef struct block {
     size_t first, n; /* rows of the part */
@@ -217,7 +217,7 @@ static ftl_status predict_blocks(const part *p, const double *beta, ftl_error *e
     return st;
 }
 
-/* ---- the parts ----------------------------------------------------------------------------------------------------------------- */
+/* ---- the parts --------------------------------------------------------------------------------------------------- */
 
 static void fill_rows(const part *p)
 {

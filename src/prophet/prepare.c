@@ -216,7 +216,7 @@ static ftl_status gather_rows(const prophet_model *model, const ftl_series *rows
     return FTL_OK;
 }
 
-/* ---- scales -------------------------------------------------------------------------------------------------------- */
+/* ---- scales ------------------------------------------------------------------------------------------------------ */
 
 static void range_of(const double *v, size_t n, double *low, double *high)
 {
@@ -328,7 +328,7 @@ static ftl_status standardise(prophet_regressor *r, const double *x, size_t n, f
                    r->name, low, high);
 }
 
-/* ---- seasonalities and regressors ------------------------------------------------------------------------------------ */
+/* ---- seasonalities and regressors -------------------------------------------------------------------------------- */
 
 static ftl_status add_regressor(prophet_model *model, const prophet_regressor *item, ftl_error *err)
 {
@@ -439,7 +439,7 @@ static ftl_status set_auto_seasonalities(prophet_model *model, ftl_error *err)
     return st;
 }
 
-/* ---- changepoints ------------------------------------------------------------------------------------------------------ */
+/* ---- changepoints ------------------------------------------------------------------------------------------------ */
 
 static ftl_status given_changepoints(prophet_model *model, ftl_error *err)
 {
@@ -512,7 +512,7 @@ static ftl_status set_changepoints(prophet_model *model, ftl_error *err)
     return FTL_OK;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static ftl_status set_history_dates(prophet_model *model, const ftl_series *series, ftl_error *err)
 {
@@ -521,8 +521,7 @@ static ftl_status set_history_dates(prophet_model *model, const ftl_series *seri
     ftl_time unit = model->kind == FTL_TIME_INDEX ? FTL_DAY : 1;
     if (!(model->history_dates = fi_alloc(n, sizeof *model->history_dates))) return fi_fail_memory(err);
     for (size_t i = 0; i < n; i++) {
-        if (unit > 1 && (ds[i] < min_index || ds[i] > max_index))
-            continue; /* its y is missing, or we had refused it */
+        if (unit > 1 && (ds[i] < min_index || ds[i] > max_index)) continue; /* its y is missing, or we had refused it */
         if (i == 0 || ds[i] != ds[i - 1]) model->history_dates[model->n_history_dates++] = ds[i] * unit;
     }
     return FTL_OK;

@@ -11,7 +11,7 @@
 /* Cells of a design matrix, 2 GiB: beyond it the options are a mistake. */
 static const size_t max_cells = (size_t)1 << 28;
 
-/* ---- fit ------------------------------------------------------------------------------------------------------------ */
+/* ---- fit --------------------------------------------------------------------------------------------------------- */
 
 static ftl_status new_parameters(prophet_model *model, ftl_error *err)
 {
@@ -210,7 +210,7 @@ static ftl_status fit(const void *config, const ftl_series *series, const ftl_fi
     return st;
 }
 
-/* ---- what the fit tells --------------------------------------------------------------------------------------------- */
+/* ---- what the fit tells ------------------------------------------------------------------------------------------ */
 
 static int put_certificate(json_t *to, const prophet_certificate *c)
 {
@@ -359,7 +359,7 @@ ftl_status prophet_explain(const void *of, json_t **out, ftl_error *err)
     return FTL_OK;
 }
 
-/* ---- pictures --------------------------------------------------------------------------------------------------------- */
+/* ---- pictures ---------------------------------------------------------------------------------------------------- */
 
 static size_t n_profiles(const void *of)
 {

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
-/* ---- a model that Python prophet 1.5 fitted and wrote ------------------------------------------------------------- */
+/* ---- a model that Python prophet 1.5 fitted and wrote ------------------------------------------------------------ */
 
 static json_t *read_json(const char *path)
 {
@@ -80,7 +80,7 @@ TEST(a_model_of_python_predicts_as_in_python)
     json_decref(fixture);
 }
 
-/* ---- our own, there and back ---------------------------------------------------------------------------------------- */
+/* ---- our own, there and back ------------------------------------------------------------------------------------- */
 
 enum { T = 120 };
 static ftl_time ds[T + 5];
@@ -204,7 +204,7 @@ TEST(json_within_a_json_string_is_read)
     ftl_series_free(s);
 }
 
-/* ---- hostile files ---------------------------------------------------------------------------------------------------- */
+/* ---- hostile files ----------------------------------------------------------------------------------------------- */
 
 static json_t *good_model(void)
 {
