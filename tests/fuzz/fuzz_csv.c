@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options.null_text = data[0] & 2 ? "-" : NULL;
     options.id_column = data[0] & 4 ? "y" : NULL;
     options.target_column = data[0] & 4 ? "x" : NULL;
-    size_t max_rows = (data[0] >> 3) + 1u, whole_size = data[0] & 8 ? 0 : 1 << 20;
+    size_t max_rows = (data[0] >> 3) + 1u, whole_size = data[0] & 8 ? 0 : 1 << 16;
     const char *text = (const char *)data + 1;
     size--;
 
