@@ -23,7 +23,7 @@ lines() { # lines N FILE: its first lines, indented
 in=examples
 out=${folder#"$PWD"/}
 seasons=prophet:seasonality_mode=multiplicative
-logistic=prophet:growth=logistic,yearly_seasonality=false
+logistic=prophet:growth=logistic,yearly_seasonality=false,n_changepoints=10
 
 show "Electricity of the USA, monthly: three years ahead, with seasons that grow with the trend" \
     forecast $in/electricity.csv -H 36 -m $seasons -o "$out/electricity.csv"
