@@ -261,8 +261,9 @@ ftl_status cli_freq(cli_input *in, const ftl_freq **freq, ftl_error *err);
 ftl_status cli_config(const cli_model *model, ftl_config **out, ftl_error *err);
 /* Reads --future; *out stays NULL when it was not given. */
 ftl_status cli_read_future(const cli_input *in, ftl_panel **out, ftl_error *err);
-/* What was found in a batch of series and what becomes of it, on standard error. */
-void cli_describe(const char *path, const ftl_panel *panel, bool all, const cli_input *in, const ftl_config *config);
+/* What was found in a batch of series and what becomes of it, on standard error; `share` of the input has been read. */
+void cli_describe(const char *path, const ftl_panel *panel, double share, const cli_input *in,
+                  const ftl_config *config);
 /* Columns that the model would need in the future: refused with a remedy when there is no --future. */
 ftl_status cli_check_columns(const ftl_panel *panel, const ftl_config *config, ftl_error *err);
 

@@ -108,7 +108,7 @@ static void name_frequency(const ftl_panel *panel, const cli_input *in, char *ou
     if (!out[0]) strcpy(out, "unknown");
 }
 
-void cli_describe(const char *path, const ftl_panel *panel, bool all, const cli_input *in, const ftl_config *config)
+void cli_describe(const char *path, const ftl_panel *panel, double share, const cli_input *in, const ftl_config *config)
 {
     if (cli_quiet || !ftl_panel_n_series(panel)) return;
     size_t rows = 0, n = ftl_panel_n_series(panel);
@@ -122,6 +122,8 @@ void cli_describe(const char *path, const ftl_panel *panel, bool all, const cli_
         if (!rows || ds[length - 1] > last) last = ds[length - 1];
         rows += length;
     }
+    /* Where the size of the input is not known, a batch that is not full was the only one. */
+    bool all = share >= 1 || (share < 0 && rows < BATCH_ROWS / 2);
     const ftl_series *s = ftl_panel_series(panel, 0);
     char from[FTL_TIME_TEXT_MAX], to[FTL_TIME_TEXT_MAX], freq[32], columns[300];
     ftl_time_format(first, ftl_series_time_kind(s), from);
