@@ -64,7 +64,9 @@ static void put_name(fi_buf *out, const char *name)
 
 static void put_real(fi_buf *out, double value)
 {
-    if (isfinite(value))
+    if (value == 0)
+        fi_buf_text(out, signbit(value) ? "-0.0" : "0"); /* "-0" would be read as the integer 0 */
+    else if (isfinite(value))
         fi_buf_double(out, value);
     else
         fi_buf_text(out, "null");
