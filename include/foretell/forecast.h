@@ -74,7 +74,8 @@ typedef struct ftl_csv_style {
 } ftl_csv_style;
 
 /**
- * Writes one forecast as CSV rows (numbers in the shortest form that reads back equal, NaN as empty).
+ * Writes one forecast as CSV rows (numbers in the shortest form that reads back equal, NaN as empty). A forecast that has
+ * no quantile levels at all (Prophet with intervals=none) gets no interval columns.
  * @param header  write the header line first
  * @param out     new text, to be freed with ftl_text_free()
  */

@@ -216,6 +216,7 @@ int cli_writer_end(cli_writer *writer, const ftl_error *failure);
 
 typedef struct cli_input {
     const char *id_column, *time_column, *target_column, *null_text, *freq_text, *future_path;
+    cli_texts ignored;
     ftl_freq freq;
 } cli_input;
 #define CLI_INPUT_OPTIONS(in)                                                                                          \
@@ -225,6 +226,7 @@ typedef struct cli_input {
         CLI_OPT_TEXT(0, "id-col", &(in)->id_column, "NAME", "column that names the series (default: unique_id)"),      \
         CLI_OPT_TEXT(0, "time-col", &(in)->time_column, "NAME", "column of times (default: ds)"),                      \
         CLI_OPT_TEXT(0, "target-col", &(in)->target_column, "NAME", "column of values (default: y)"),                  \
+        CLI_OPT_TEXTS(0, "ignore-col", &(in)->ignored, "NAME", "a column to leave out; may be given several times"),   \
         CLI_OPT_TEXT(0, "null", &(in)->null_text, "TEXT", "a further spelling of a missing value")
 #define CLI_FUTURE_OPTION(in)                                                                                          \
     CLI_OPT_TEXT(0, "future", &(in)->future_path, "FILE.csv", "future times and values of the further columns")

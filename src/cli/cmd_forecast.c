@@ -73,15 +73,17 @@ static ftl_status describe_run(const ftl_config *config, const job *j, size_t ho
 
 static void announce(const job *j, const ftl_config *config, size_t horizon)
 {
+    enum { SHOWN = 160 }; /* of the options: a thousand holidays are no news */
     if (cli_quiet) return;
     char *text = NULL, steps[48] = "the rows of --future", levels[CLI_MAX_LIST * 8] = "";
     size_t used = 0;
     const cli_style *s = j->writer.style;
     if (horizon) snprintf(steps, sizeof steps, "%s step%s", cli_grouped(horizon), horizon == 1 ? "" : "s");
-    for (size_t i = 0; i < s->percents.n && used < sizeof levels; i++)
+    if (ftl_config_text(config, &text, NULL)) return;
+    for (size_t i = 0; i < s->percents.n && used < sizeof levels && !strstr(text, "intervals=none"); i++)
         used += (size_t)snprintf(levels + used, sizeof levels - used, "%s%g %%", i ? ", " : "; intervals of ",
                                  s->percents.v[i]);
-    if (!ftl_config_text(config, &text, NULL)) cli_note("model %s, %s%s", text, steps, levels);
+    cli_note("model %.*s%s, %s%s", SHOWN, text, strlen(text) > SHOWN ? " ..." : "", steps, levels);
     ftl_text_free(text);
 }
 

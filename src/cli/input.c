@@ -14,6 +14,8 @@ ftl_csv_options cli_csv_options(const cli_input *in, bool future)
                              .time_column = in->time_column,
                              .target_column = in->target_column,
                              .null_text = in->null_text,
+                             .ignore_columns = in->ignored.v,
+                             .n_ignore = in->ignored.n,
                              .no_target = future};
 }
 
@@ -150,7 +152,7 @@ ftl_status cli_check_columns(const ftl_panel *panel, const ftl_config *config, f
     snprintf(
         err->message, sizeof err->message,
         "the file has further columns (%s), which the model uses as regressors, so it needs their future: give it with "
-        "--future FILE.csv, or leave them out with -m %s:regressors=false",
+        "--future FILE.csv, or leave out one with --ignore-col or all with -m %s:regressors=false",
         columns, ftl_forecaster_name(ftl_config_forecaster(config)));
     return err->code = FTL_EDATA;
 }

@@ -181,9 +181,12 @@ static void prophet_rows(const ftl_forecast *fc, const ftl_csv_style *style, con
     }
 }
 
-ftl_status ftl_forecast_csv(const ftl_forecast *fc, const ftl_csv_style *style, bool header, char **out, size_t *n_out,
+ftl_status ftl_forecast_csv(const ftl_forecast *fc, const ftl_csv_style *wanted, bool header, char **out, size_t *n_out,
                             ftl_error *err)
 {
+    ftl_csv_style without = *wanted; /* a model that was told to give no intervals has none to write */
+    const ftl_csv_style *style = fc->n_levels ? wanted : &without;
+    without.n_percents = 0;
     *out = NULL;
     *n_out = 0;
     fi_buf text = {0};

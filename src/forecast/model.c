@@ -317,7 +317,10 @@ static ftl_status times_after(const ftl_model *m, const ftl_freq *given, size_t 
                        "cannot be guessed; say a frequency with --freq, or give the rows to predict",
                        m->id);
     ftl_status st = ftl_freq_after(freq, m->last, n, out, err);
-    if (st) return fi_fail_prefix(err, "series '%s'", m->id);
+    if (st) {
+        fi_fail_prefix(err, "series '%s'", m->id);
+        return st;
+    }
     *kind = m->kind;
     for (size_t i = 0; i < n && *kind == FTL_TIME_DATE; i++)
         if (out[i] % FTL_DAY) *kind = FTL_TIME_DATETIME;

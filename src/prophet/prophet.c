@@ -160,7 +160,7 @@ static ftl_status warn_about_fit(prophet_model *model, ftl_error *err)
         st = prophet_warn(model, err,
                           "the model reproduces the data exactly: its noise has no lower bound and its "
                           "intervals mean nothing; give more rows or use fewer terms");
-    if (!st && !c->converged)
+    if (!st && !c->converged && !c->degenerate)
         st = prophet_warn(model, err, "the optimiser stopped before it converged%s%s", *c->stop ? ": " : "", c->stop);
     return st;
 }

@@ -18,3 +18,8 @@ show forecast capped.csv -H 2 -m prophet:growth=logistic,yearly_seasonality=2 --
 foretell forecast capped.csv -q -H 2 -m prophet:growth=logistic >now.csv
 foretell fit capped.csv -q -m prophet:growth=logistic >model.json
 check "a saved model knows its cap" cmp now.csv <(foretell predict model.json -q -H 2)
+# without intervals, without columns that are no regressors, with more holidays than a line can show
+show forecast "$DATA/monthly.csv" -H 2 -m prophet:intervals=none | round 1
+show forecast "$DATA/promo.csv" -H 1 --ignore-col price --ignore-col promo --level 80 | round 1
+{ echo holiday,ds; for i in $(seq 40); do echo "feast $i,2021-0$((i % 9 + 1))-01"; done; } >many.csv
+show forecast "$DATA/monthly.csv" -H 1 --holidays many.csv --level 80 | round 0
