@@ -17,6 +17,9 @@
 
 enum { MAX_STEPS = 150, STEPS_BEFORE_NEWTON = 10 }; /* proximal steps from one start; a dozen are usual */
 
+/* A variance that fell to this share of the start's on the way to no optimum is on its way to 0. */
+static const double ABYSS = 1e-8;
+
 typedef struct search {
     prophet_exact *s;
     double *theta, *trial, *b; /* [p] */
@@ -199,7 +202,7 @@ static bool newton(search *q, size_t *index)
 static bool descend(search *q, size_t *index)
 {
     size_t T = q->s->problem->T, p = q->s->design.p;
-    double abyss = T > 2 * p ? PROPHET_VARIANCE_FLOOR : fmax(PROPHET_VARIANCE_FLOOR, 1e-8 * q->v);
+    double abyss = T > 2 * p ? PROPHET_VARIANCE_FLOOR : fmax(PROPHET_VARIANCE_FLOOR, ABYSS * q->v);
     for (int step = 0; step < MAX_STEPS;) {
         double least = (step ? 1e-9 : 1e-3) * (1.0 + fabs(q->objective) * 1e-3), decrease = INFINITY;
         for (int i = 0; i < STEPS_BEFORE_NEWTON && decrease > least; i++, step++) {
@@ -293,13 +296,14 @@ ftl_status prophet_exact_nonlinear(prophet_exact *s, ftl_error *err)
         if (st) break;
         start_at(&q, start);
         if (!isfinite(q.objective)) continue;
+        double v = q.v;
         bool stationary = descend(&q, index);
         if (stationary && (!found || fabs(q.objective - best) > 1e-4)) s->n_modes++;
         /* A stationary point beats any depth reached on the way into the abyss. */
         if (stationary < found || (stationary == found && !(q.objective < best - 1e-7))) continue;
         found = stationary;
         best = q.objective;
-        s->degenerate = !stationary && (q.v <= PROPHET_VARIANCE_FLOOR || s->problem->T <= 2 * p);
+        s->degenerate = !stationary && (s->problem->T <= 2 * p || q.v <= fmax(PROPHET_VARIANCE_FLOOR, ABYSS * v));
         s->v = q.v;
         memcpy(s->best, q.theta, p * sizeof(double));
     }

@@ -207,6 +207,19 @@ TEST(exact_lines_and_two_rows_are_degenerate_and_finite)
     }
 }
 
+TEST(a_constant_series_under_a_logistic_trend_is_degenerate_and_finite)
+{
+    toy g = toy_new(92, 6, 1, PROPHET_LOGISTIC, false, 0.0, 1);
+    for (size_t i = 0; i < 92; i++) g.y[i] = 0.5, g.X[i] = 0;
+    prophet_certificate cert = solve(&g);
+    CHECK(cert.degenerate);
+    CHECK(g.x.sigma < 1e-4);
+    double trend[92];
+    prophet_trend(PROPHET_LOGISTIC, g.x.k, g.x.m, g.x.delta, g.t_change, 6, g.t, g.cap, 92, trend);
+    for (size_t i = 0; i < 92; i++) CHECK_NEAR(trend[i], 0.5, 1e-3);
+    toy_release(&g);
+}
+
 TEST(small_variation_on_a_high_level_keeps_its_digits)
 { /* y = 1 - 5e-9 ...: a Gram matrix alone would cancel */
     toy g = toy_new(60, 5, 4, PROPHET_LINEAR, false, 0.0, 8), plain = toy_new(60, 5, 4, PROPHET_LINEAR, false, 0.0, 8);
@@ -279,6 +292,7 @@ int main(void)
         cmocka_unit_test(more_columns_than_rows_is_the_same_model),
         cmocka_unit_test(the_abyss_is_not_entered),
         cmocka_unit_test(exact_lines_and_two_rows_are_degenerate_and_finite),
+        cmocka_unit_test(a_constant_series_under_a_logistic_trend_is_degenerate_and_finite),
         cmocka_unit_test(small_variation_on_a_high_level_keeps_its_digits),
         cmocka_unit_test(columns_of_any_size_are_taken),
         cmocka_unit_test(duplicate_and_useless_columns_and_changepoints_do_no_harm),
