@@ -17,7 +17,7 @@
 
 enum { MAX_STEPS = 150, STEPS_BEFORE_NEWTON = 10 }; /* proximal steps from one start; a dozen are usual */
 
-/* A variance that fell to this share of the start's on the way to no optimum is on its way to 0. */
+/* A variance that fell to this share of the start's, or of the mean square of y, with no optimum met is on its way to 0. */
 static const double ABYSS = 1e-8;
 
 typedef struct search {
@@ -284,6 +284,7 @@ ftl_status prophet_exact_nonlinear(prophet_exact *s, ftl_error *err)
     double *start = fi_alloc(p, sizeof *start), best = INFINITY;
     size_t *index = fi_alloc(p, sizeof *index);
     bool found = false;
+    double level = fi_dot(s->problem->y, s->problem->y, s->problem->T) / (double)s->problem->T;
     if (!start || !index) st = fi_fail_memory(err);
     int n_starts = s->problem->growth == PROPHET_LOGISTIC ? 2 : 3;
     for (int i = 0; !st && i < n_starts; i++) {
@@ -296,14 +297,13 @@ ftl_status prophet_exact_nonlinear(prophet_exact *s, ftl_error *err)
         if (st) break;
         start_at(&q, start);
         if (!isfinite(q.objective)) continue;
-        double v = q.v;
         bool stationary = descend(&q, index);
         if (stationary && (!found || fabs(q.objective - best) > 1e-4)) s->n_modes++;
         /* A stationary point beats any depth reached on the way into the abyss. */
         if (stationary < found || (stationary == found && !(q.objective < best - 1e-7))) continue;
         found = stationary;
         best = q.objective;
-        s->degenerate = !stationary && (s->problem->T <= 2 * p || q.v <= fmax(PROPHET_VARIANCE_FLOOR, ABYSS * v));
+        s->degenerate = !stationary && (s->problem->T <= 2 * p || q.v <= fmax(PROPHET_VARIANCE_FLOOR, ABYSS * level));
         s->v = q.v;
         memcpy(s->best, q.theta, p * sizeof(double));
     }
