@@ -569,7 +569,8 @@ static ftl_status check_country(const prophet_config *config, ftl_error *err)
     bool names = config->n_seasonalities || config->n_regressors;
     ftl_holiday *days = NULL;
     size_t n = 0;
-    ftl_status st = ftl_holidays_of(config->country_holidays, names ? 1995 : 2020, names ? 2050 : 2020, &days, &n, err);
+    ftl_status st = ftl_holidays_of(config->country_holidays, names ? PROPHET_HOLIDAYS_FROM : 2020,
+                                    names ? PROPHET_HOLIDAYS_TO : 2020, &days, &n, err);
     if (st) return st;
     for (size_t d = 0; !st && names && d < n; d++) {
         const char *used = NULL;

@@ -124,6 +124,14 @@ static ftl_status country_days(const prophet_model *model, const prophet_frame *
                            out, n, err);
 }
 
+bool prophet_country_lacks_years(const prophet_model *model)
+{
+    const prophet_frame *h = &model->history;
+    return country_of(model) && h->n &&
+           (ftl_date_of(h->ds[0]).year < PROPHET_HOLIDAYS_FROM ||
+            ftl_date_of(h->ds[h->n - 1]).year > PROPHET_HOLIDAYS_TO);
+}
+
 /* Does the frame have a row in the year of this time? Prophet asks a country only for such years. */
 static bool has_year(const prophet_frame *frame, ftl_time time)
 {

@@ -229,10 +229,15 @@ static void put_holiday(fi_buf *out, const char *name, ftl_time date, int lower,
     fi_buf_char(out, '}');
 }
 
-/* Prophet knows countries without subdivisions, so the days of a subdivision are written out as own holidays. */
-static bool is_subdivision(const char *country)
+/* The country as Python prophet would take it, or NULL. It knows no subdivisions and few names beside the codes, it has
+   days in years that our table lacks, and it cannot read a model that names a country but has no holiday of it. */
+static const char *country_for_python(const prophet_model *m)
 {
-    return country && strchr(country, '-');
+    const char *country = m->config.country_holidays;
+    if (!country || !m->n_train_holiday_names || prophet_country_lacks_years(m)) return NULL;
+    for (size_t i = 0; i < ftl_country_count(); i++)
+        if (!strcmp(country, ftl_country_at(i, NULL, NULL))) return country;
+    return NULL;
 }
 
 static ftl_status holidays_json(const prophet_model *m, json_t **to, ftl_error *err)
@@ -240,8 +245,10 @@ static ftl_status holidays_json(const prophet_model *m, json_t **to, ftl_error *
     const char *country = m->config.country_holidays;
     ftl_holiday *days = NULL;
     size_t n = 0;
-    ftl_status st = is_subdivision(country) ? ftl_holidays_of(country, 1995, 2050, &days, &n, err) : FTL_OK;
-    if (st) return st;
+    if (country && *country && m->n_train_holiday_names && !country_for_python(m)) { /* written out as own holidays */
+        ftl_status st = ftl_holidays_of(country, PROPHET_HOLIDAYS_FROM, PROPHET_HOLIDAYS_TO, &days, &n, err);
+        if (st) return st;
+    }
     if (!m->n_holidays && !n) {
         *to = json_null();
         return FTL_OK;
@@ -429,7 +436,7 @@ static int put_own(json_t *to, const prophet_model *m)
 static int put_plain(json_t *to, const prophet_model *m)
 {
     const prophet_config *c = &m->config;
-    const char *country = is_subdivision(c->country_holidays) ? NULL : c->country_holidays;
+    const char *country = country_for_python(m);
     int bad = json_object_set_new(to, "growth", json_string(growths[c->growth]));
     bad |= json_object_set_new(to, "n_changepoints", json_integer(c->n_changepoints));
     bad |= json_object_set_new(to, "specified_changepoints", json_boolean(m->specified_changepoints));
@@ -448,7 +455,7 @@ static int put_plain(json_t *to, const prophet_model *m)
     bad |= json_object_set_new(to, "y_min", json_real(m->y_min));
     bad |= json_object_set_new(to, "scaling", json_string(scalings[c->scaling]));
     bad |= json_object_set_new(to, "logistic_floor", json_boolean(m->logistic_floor));
-    bad |= json_object_set_new(to, "country_holidays", country && *country ? fi_json_name(country) : json_null());
+    bad |= json_object_set_new(to, "country_holidays", country ? fi_json_name(country) : json_null());
     bad |= put_component_modes(to, m);
     return bad | json_object_set_new(to, "holidays_mode", json_string(mode_name(holidays_mode(c))));
 }

@@ -539,7 +539,14 @@ static ftl_status copy_holidays(prophet_model *model, ftl_error *err)
         if (!(model->holidays[i].name = fi_strdup(c->holidays[i].name))) return fi_fail_memory(err);
         model->n_holidays++;
     }
-    return prophet_collect_holiday_names(model, err);
+    ftl_status st = FTL_OK;
+    if (prophet_country_lacks_years(model))
+        st =
+            prophet_warn(model, err,
+                         "public holidays are known from %d to %d only: earlier and later rows have none of '%s'; give "
+                         "theirs in a table of holidays",
+                         PROPHET_HOLIDAYS_FROM, PROPHET_HOLIDAYS_TO, c->country_holidays);
+    return st ? st : prophet_collect_holiday_names(model, err);
 }
 
 static ftl_status scale_history(prophet_model *model, ftl_error *err)

@@ -252,6 +252,10 @@ ftl_status prophet_check_name(const prophet_config *config, const char *name, bo
    On success `model` is complete but for parameters and certificate. */
 ftl_status prophet_prepare(const prophet_config *config, const ftl_series *series, prophet_model *model,
                            ftl_error *err);
+/* Years of which public holidays are known; has the history rows outside them, though it wants a country's? */
+enum { PROPHET_HOLIDAYS_FROM = 1995, PROPHET_HOLIDAYS_TO = 2050 };
+bool prophet_country_lacks_years(const prophet_model *model);
+
 /* Adds a warning to a model. */
 ftl_status prophet_warn(prophet_model *model, ftl_error *err, const char *format, ...) FTL_PRINTF(3, 4);
 /* Prepares rows to predict (checks columns, scales t, cap and regressors); kept rows are sorted by time. */
