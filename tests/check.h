@@ -5,6 +5,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -47,19 +48,25 @@
 #define CHECK_CLOSE(actual, expected, tolerance)                                                                       \
     CHECK_NEAR(actual, expected, (tolerance) * (fabs((double)(expected)) > 1.0 ? fabs((double)(expected)) : 1.0))
 
-/* The folder of shared data; a test that needs it and finds none says so and ends with 77 (skipped). */
+/* The folder of shared data. */
 static inline const char *shared_dir(void)
 {
     const char *dir = getenv("FORETELL_SHARED");
     return dir && *dir ? dir : FTL_SHARED_DEFAULT;
 }
-static inline void require_shared(const char *inside)
+/* True, with a word on standard error, if a file of the shared folder is not there: `if (shared_lacks(f)) skip();` */
+static inline bool shared_lacks(const char *inside)
 {
     static char path[4096];
     snprintf(path, sizeof path, "%s/%s", shared_dir(), inside);
-    if (access(path, R_OK) == 0) return;
+    if (access(path, R_OK) == 0) return false;
     fprintf(stderr, "SKIPPED: %s is absent; set FORETELL_SHARED to the folder of shared data to run this test\n", path);
-    exit(77);
+    return true;
+}
+/* For a program all of whose tests need the file: it ends as skipped. */
+static inline void require_shared(const char *inside)
+{
+    if (shared_lacks(inside)) exit(77);
 }
 /* "DIR/inside" in a static buffer. */
 static inline const char *shared_path(const char *inside)

@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define FTL_API __attribute__((visibility("default")))
+#define FTL_API                __attribute__((visibility("default")))
 #define FTL_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 #else
 #define FTL_API

@@ -64,13 +64,13 @@ typedef enum ftl_csv_layout {
 
 typedef struct ftl_csv_style {
     ftl_csv_layout layout;
-    bool ids;                  /**< begin with a unique_id column */
-    const double *percents;    /**< [n_percents] central intervals to write as -lo-P and -hi-P, widest last; their two
+    bool ids;               /**< begin with a unique_id column */
+    const double *percents; /**< [n_percents] central intervals to write as -lo-P and -hi-P, widest last; their two
                                     quantile levels must be among the forecast's (the first one names yhat_lower) */
     size_t n_percents;
-    bool quantiles;            /**< instead: every level as MODEL-q-10 */
-    bool components;           /**< further columns: components (long layout) */
-    bool samples;              /**< further columns: MODEL-sample-1 ... */
+    bool quantiles;  /**< instead: every level as MODEL-q-10 */
+    bool components; /**< further columns: components (long layout) */
+    bool samples;    /**< further columns: MODEL-sample-1 ... */
 } ftl_csv_style;
 
 /**

@@ -38,11 +38,12 @@ FTL_API const char *ftl_forecaster_source(const ftl_forecaster *forecaster);
 typedef enum ftl_capability {
     FTL_TAKES_REGRESSORS = 1 << 0,
     FTL_TAKES_DUPLICATE_TIMES = 1 << 1, /**< several observations at one time */
-    FTL_TAKES_IRREGULAR_TIMES = 1 << 2, /**< any spacing; others need a regular frequency (gaps become missing values) */
-    FTL_TAKES_MISSING = 1 << 3,         /**< missing values anywhere */
+    FTL_TAKES_IRREGULAR_TIMES =
+        1 << 2,                 /**< any spacing; others need a regular frequency (gaps become missing values) */
+    FTL_TAKES_MISSING = 1 << 3, /**< missing values anywhere */
     FTL_GIVES_COMPONENTS = 1 << 4,
     FTL_GIVES_SAMPLES = 1 << 5,
-    FTL_GIVES_HISTORY = 1 << 6          /**< can predict the rows of its history */
+    FTL_GIVES_HISTORY = 1 << 6 /**< can predict the rows of its history */
 } ftl_capability;
 FTL_API unsigned ftl_forecaster_capabilities(const ftl_forecaster *forecaster);
 
@@ -112,12 +113,15 @@ typedef struct ftl_predict_args {
     const double *levels;     /**< [n_levels] quantile levels, strictly increasing, each in (0, 1); NULL: see below */
     size_t n_levels;
     bool components;
-    size_t n_samples;         /**< sample paths to return */
-    bool sampled_quantiles;   /**< quantiles from n_samples draws, even where the model has them in closed form */
+    size_t n_samples;       /**< sample paths to return */
+    bool sampled_quantiles; /**< quantiles from n_samples draws, even where the model has them in closed form */
     uint64_t seed;
 } ftl_predict_args;
 /** No horizon yet; levels 0.025, 0.1, 0.5, 0.9, 0.975 where `levels` stays NULL. */
-#define FTL_PREDICT_DEFAULTS {0, NULL, NULL, false, NULL, 0, false, 0, false, 0}
+#define FTL_PREDICT_DEFAULTS                                                                                           \
+    {                                                                                                                  \
+        0, NULL, NULL, false, NULL, 0, false, 0, false, 0                                                              \
+    }
 
 /**
  * Predicts.
@@ -161,7 +165,7 @@ FTL_API const ftl_time *ftl_model_changepoints(const ftl_model *model, size_t *n
 
 /** One result of ftl_forecast_panel(); all borrowed for the time of the call. */
 typedef struct ftl_panel_result {
-    size_t index;                 /**< of the series in the panel */
+    size_t index; /**< of the series in the panel */
     const ftl_series *series;
     const ftl_model *model;       /**< NULL if the fit failed */
     const ftl_forecast *forecast; /**< NULL if fit or predict failed, or none was asked for */

@@ -33,9 +33,9 @@ FTL_API ftl_status ftl_series_new(const char *id, const double *y, size_t n, ftl
  * @param column_names  [n_columns] copied
  * @param columns       [n_columns][n] copied; NaN is missing, infinities are refused
  */
-FTL_API ftl_status ftl_series_new_full(const char *id, ftl_time_kind kind, const ftl_time *ds, const double *y, size_t n,
-                                       const char *const *column_names, const double *const *columns, size_t n_columns,
-                                       ftl_series **out, ftl_error *err);
+FTL_API ftl_status ftl_series_new_full(const char *id, ftl_time_kind kind, const ftl_time *ds, const double *y,
+                                       size_t n, const char *const *column_names, const double *const *columns,
+                                       size_t n_columns, ftl_series **out, ftl_error *err);
 FTL_API void ftl_series_free(ftl_series *series);
 
 FTL_API const char *ftl_series_id(const ftl_series *series);
@@ -64,11 +64,11 @@ FTL_API void ftl_panel_free(ftl_panel *panel);
 
 /** How a CSV is to be read. Zero-initialise for the defaults. */
 typedef struct ftl_csv_options {
-    const char *id_column;     /**< NULL: "unique_id" if there is one, else a single series */
-    const char *time_column;   /**< NULL: "ds" */
-    const char *target_column; /**< NULL: "y" */
-    bool no_target;            /**< a future frame: the target column may be absent, and is not read */
-    const char *null_text;     /**< a further spelling of a missing value; NULL: only the built-in ones */
+    const char *id_column;             /**< NULL: "unique_id" if there is one, else a single series */
+    const char *time_column;           /**< NULL: "ds" */
+    const char *target_column;         /**< NULL: "y" */
+    bool no_target;                    /**< a future frame: the target column may be absent, and is not read */
+    const char *null_text;             /**< a further spelling of a missing value; NULL: only the built-in ones */
     const char *const *ignore_columns; /**< [n_ignore] columns to leave out, besides those that are not numeric */
     size_t n_ignore;
 } ftl_csv_options;

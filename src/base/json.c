@@ -11,8 +11,7 @@ ftl_status fi_json_parse(const char *text, size_t size, const char *name, json_t
 {
     json_error_t e;
     *out = json_loadb(text, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &e);
-    if (!*out)
-        return fi_fail(err, FTL_EDATA, "%s:%d: column %d: not valid JSON: %s", name, e.line, e.column, e.text);
+    if (!*out) return fi_fail(err, FTL_EDATA, "%s:%d: column %d: not valid JSON: %s", name, e.line, e.column, e.text);
     return FTL_OK;
 }
 
@@ -99,7 +98,8 @@ json_t *fi_json_reals(const double *values, size_t n)
 
 static const char *type_name(const json_t *value)
 {
-    static const char *const names[] = {"an object", "an array", "text", "an integer", "a real", "true", "false", "null"};
+    static const char *const names[] = {"an object", "an array", "text",  "an integer",
+                                        "a real",    "true",     "false", "null"};
     return value ? names[json_typeof(value)] : "nothing";
 }
 

@@ -1,5 +1,6 @@
 # The progress bar: on a terminal, after two seconds, wiped away in the end. `script` gives the program a terminal.
 command -v script >/dev/null || { echo "SKIPPED: there is no command script" >&2; exit 77; }
+script -qec true /dev/null </dev/null >/dev/null 2>&1 || { echo "SKIPPED: no terminal can be made here" >&2; exit 77; }
 mkfifo fifo
 awk 'BEGIN { print "unique_id,ds,y"; for (s = 0; ; s++) for (i = 1; i <= 400; i++) print "series-" s "," i "," i % 7 }' >fifo 2>/dev/null &
 feeder=$!
