@@ -28,8 +28,8 @@ typedef enum ftl_time_kind {
 #define FTL_TIME_TEXT_MAX 40
 
 /**
- * Reads YYYY-MM-DD (also YYYY/MM/DD and YYYYMMDD), or that followed by 'T' or a space and HH:MM[:SS[.f{1,9}]], or a
- * whole number. Years 1 to 9999. Digits past the microsecond must be zero.
+ * Reads YYYY-MM-DD (also YYYY/MM/DD and YYYYMMDD), that followed by 'T' or a space and HH:MM[:SS[.f{1,9}]], YYYY-MM (the
+ * first of the month), or a whole number. Years 1 to 9999. Digits past the microsecond must be zero.
  *
  * @param text  [n] bytes, surrounding spaces allowed
  * @param kind  what it was; eight digits that are a date in 1800..2299 are a date, any other integer an index

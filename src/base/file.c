@@ -269,7 +269,8 @@ struct fi_file {
 
 static ftl_status cannot_write(const char *name, ftl_error *err)
 {
-    return fi_fail(err, FTL_EIO, "%s: cannot write: %s", name, strerror(errno));
+    return fi_fail(err, FTL_EIO, "%s: cannot write: %s", name,
+                   errno == ENOENT ? "there is no such folder; create it first" : strerror(errno));
 }
 
 static ftl_status write_all(fi_file *file, const char *bytes, size_t n, ftl_error *err)

@@ -65,11 +65,9 @@ static ftl_status forecast_all(job *j, size_t most, const ftl_config *config, co
     return j->n ? FTL_OK : err->code;
 }
 
-static ftl_status draw(const job *j, bool components, const ftl_plot_style *style, const char *path, ftl_error *err)
+static ftl_status draw(const job *j, bool components, const ftl_plot_style *style, ftl_plot_format format,
+                       const char *path, ftl_error *err)
 {
-    ftl_plot_format format;
-    ftl_status st = ftl_plot_format_of(path, &format, err);
-    if (st) return st;
     return components ? ftl_plot_components(j->models[0], j->forecasts[0], style, format, path, err)
                       : ftl_plot_forecast(j->items, j->n, style, format, path, err);
 }
@@ -129,7 +127,10 @@ int cmd_plot(int argc, char **argv)
     ftl_error err = {FTL_OK, ""};
     ftl_fit_args fit = {.seed = j.model.seed};
     const ftl_csv_options csv = cli_csv_options(&in, false);
+    ftl_plot_format format = FTL_PLOT_SVG;
     ftl_status st = cli_freq(&in, &fit.freq, &err);
+    if (!st) st = ftl_plot_format_of(path, &format, &err);
+    if (!st) st = cli_output_check(path, &err);
     if (!st) st = cli_config(&j.model, &config, &err);
     if (!st) st = cli_read_future(&in, &future, &err);
     if (!st) st = ftl_panel_read_csv(args.v[0], &csv, &panel, &err);
@@ -146,7 +147,7 @@ int cmd_plot(int argc, char **argv)
         cli_describe(args.v[0], panel, 1, &in, config);
         st = forecast_all(&j, components ? 1 : most, config, &fit, &predict, &err);
     }
-    if (!st) st = draw(&j, components, &style, path, &err);
+    if (!st) st = draw(&j, components, &style, format, path, &err);
     for (size_t i = 0; i < j.n; i++) ftl_forecast_free(j.forecasts[i]), ftl_model_free(j.models[i]);
     free(j.models), free(j.forecasts), free(j.items);
     ftl_panel_free(panel);

@@ -287,6 +287,7 @@ int cmd_predict(int argc, char **argv)
     j.predict.components = style.components;
     j.predict.horizon = horizon;
     ftl_status st = cli_freq(&in, &j.predict.freq, &err);
+    if (!st) st = cli_output_check(path, &err);
     if (!st) st = cli_read_future(&in, &future, &err);
     if (!st) st = ftl_input_open(j.path, &from.input, &err);
     j.future = future;

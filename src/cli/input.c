@@ -7,6 +7,7 @@
 #include <time.h>
 
 enum { BATCH_ROWS = 200000 };
+enum { SHEET_1990 = 32874, SHEET_2060 = 58441 }; /* days of spreadsheets: 1990-01-01 and 2060-01-01 since 1899-12-30 */
 
 ftl_csv_options cli_csv_options(const cli_input *in, bool future)
 {
@@ -131,9 +132,11 @@ void cli_describe(const char *path, const ftl_panel *panel, double share, const 
     ftl_time_format(first, ftl_series_time_kind(s), from);
     ftl_time_format(last, ftl_series_time_kind(s), to);
     name_frequency(panel, in, freq);
-    cli_note("%s: %s%s series, %s rows, %s to %s, frequency %s%s", strcmp(path, "-") ? path : "standard input",
-             all ? "" : "first ", cli_grouped(n), cli_grouped(rows), from, to, freq,
-             in->freq_text ? "" : " (inferred)");
+    cli_note("%s: %s%s series, %s row%s, %s to %s, frequency %s%s", strcmp(path, "-") ? path : "standard input",
+             all ? "" : "first ", cli_grouped(n), cli_grouped(rows), rows == 1 ? "" : "s", from, to, freq,
+             in->freq_text || !strcmp(freq, "unknown") ? "" : " (inferred)");
+    if (ftl_series_time_kind(s) == FTL_TIME_INDEX && first >= SHEET_1990 && last < SHEET_2060)
+        cli_note("the times are whole numbers, not dates; if a spreadsheet's days are meant, save them as YYYY-MM-DD");
     list_columns(s, false, columns, sizeof columns);
     if (columns[0])
         cli_note(uses_columns(config) ? "columns used as regressors: %s" : "columns the model does not use: %s",

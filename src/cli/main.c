@@ -57,7 +57,7 @@ int main(int argc, char **argv)
         cli_overview(stdout);
         return cli_finish();
     }
-    if (!strcmp(word, "--version")) {
+    if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
         printf("foretell %s\n", ftl_version());
         return cli_finish();
     }

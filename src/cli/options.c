@@ -185,7 +185,7 @@ static const char *store(const cli_option *o, const char *text)
     switch (o->type) {
     case CLI_FLAG: *(bool *)o->value = true; return NULL;
     case CLI_COUNT:
-        if (!parse_u64(text, &number) || number > SIZE_MAX / 2) return "a whole number";
+        if (!parse_u64(text, &number) || number > SIZE_MAX / 2) return "a whole number, not negative";
         *(size_t *)o->value = (size_t)number;
         return NULL;
     case CLI_SEED: return parse_u64(text, o->value) ? NULL : "a whole number below 2^64";

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { BUFFER_SIZE = 1 << 18 };
 
@@ -16,6 +17,17 @@ static ftl_status flush(cli_output *out, ftl_error *err)
     }
     if (!st && out->used) st = ftl_file_write(out->file, out->buffer, out->used, err);
     out->used = 0;
+    return st;
+}
+
+ftl_status cli_output_check(const char *path, ftl_error *err)
+{
+    struct stat info;
+    ftl_file *probe = NULL;
+    bool special = !stat(path, &info) && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+    if (special || !strcmp(path, "-")) return FTL_OK; /* who reads a pipe would take the probe for its end */
+    ftl_status st = ftl_file_create(path, &probe, err);
+    ftl_file_discard(probe);
     return st;
 }
 
@@ -93,6 +105,9 @@ bool cli_style_check(cli_style *s, const char *command)
         return cli_usage_error(command, "--quantiles has no columns in --format prophet; give --level"), false;
     if (s->paths && !s->samples)
         return cli_usage_error(command, "--paths needs the number of paths: --samples N"), false;
+    if (s->percents.n && all_between(&s->percents, 0, 1))
+        cli_note("--level is in percent: %g is %g %%; for %g %% write --level %g", s->percents.v[0], s->percents.v[0],
+                 100 * s->percents.v[0], 100 * s->percents.v[0]);
     if (s->quantiles.n) {
         memcpy(s->levels, s->quantiles.v, s->quantiles.n * sizeof(double));
         s->n_levels = s->quantiles.n;

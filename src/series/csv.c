@@ -51,7 +51,8 @@ static ftl_status read_names(fi_csv *csv, char ***names, ftl_error *err)
     for (size_t i = 0; i < csv->n_fields; i++) {
         const fi_field *field = &rows->fields[i];
         if (!fi_utf8_valid(field->text, field->n))
-            return fi_fail(err, FTL_EDATA, "%s:%zu: the name of column %zu is not UTF-8 text; is this a CSV file?",
+            return fi_fail(err, FTL_EDATA,
+                           "%s:%zu: the name of column %zu is not UTF-8 text; save the file as CSV in UTF-8",
                            rows->name, rows->line, i + 1);
         (*names)[i] = fi_strndup(field->text, field->n);
         if (!(*names)[i]) return fi_fail_memory(err);
@@ -97,17 +98,23 @@ static ftl_status no_column(const fi_csv *csv, char **names, const char *name, c
                             : strchr(names[0], ';')  ? "semicolons"
                             : strchr(names[0], '\t') ? "tabs"
                                                      : NULL;
+    ftl_time time;
+    ftl_time_kind kind;
     ftl_status st;
     if (separator)
         st = fi_fail(err, FTL_EDATA,
                      "%s: there is no column '%.60s', and the fields are separated by %s; separate "
                      "them by commas",
                      csv->rows.name, name, separator);
-    else
+    else if (!ftl_time_parse(names[0], strlen(names[0]), &time, &kind, NULL))
         st = fi_fail(err, FTL_EDATA,
-                     "%s: there is no column '%.60s'; the columns are: %s; name the right one with %s%s%s%s",
-                     csv->rows.name, name, list.data ? list.data : "", option, nearest ? " (did you mean '" : "",
-                     nearest ? nearest : "", nearest ? "'?)" : "");
+                     "%s: there is no column '%.60s', and the first line (%s) holds no names; write a header above it, "
+                     "such as ds,y",
+                     csv->rows.name, name, list.data ? list.data : "");
+    else
+        st = fi_fail(err, FTL_EDATA, "%s: there is no column '%.60s'; the columns are: %s%s%s%s%s%s", csv->rows.name,
+                     name, list.data ? list.data : "", option ? "; name the right one with " : "", option ? option : "",
+                     nearest ? " (did you mean '" : "", nearest ? nearest : "", nearest ? "'?)" : "");
     fi_buf_release(&list);
     return st;
 }
@@ -131,7 +138,7 @@ static ftl_status find_roles(fi_csv *csv, char **names, const ftl_csv_options *o
     csv->id_at = find_name(csv, names, id);
     if (csv->time_at == FI_NO_ID) return no_column(csv, names, time, "--time-col", err);
     if (csv->y_at == FI_NO_ID && !o->no_target) return no_column(csv, names, y, "--target-col", err);
-    if (csv->id_at == FI_NO_ID && o->id_column) return no_column(csv, names, id, "--id-col", err);
+    if (csv->id_at == FI_NO_ID && o->id_column) return no_column(csv, names, id, NULL, err);
     return FTL_OK;
 }
 
@@ -236,6 +243,16 @@ static fi_field trimmed(const fi_field *field)
     return f;
 }
 
+/* 1.234,5 or 12% or $12 is a number to its writer, who would lose it by following the advice for missing values. */
+static const char plain_number[] = "write it like 1234.5: a point before the decimals, no other separators, no unit";
+
+static bool holds_digit(const fi_field *field)
+{
+    for (size_t i = 0; i < field->n; i++)
+        if (field->text[i] >= '0' && field->text[i] <= '9') return true;
+    return false;
+}
+
 /* A value of the target column (column NULL) or of a further one. */
 static ftl_status parse_value(const fi_csv *csv, const char *column, const fi_field *field, double *value,
                               ftl_error *err)
@@ -247,9 +264,10 @@ static ftl_status parse_value(const fi_csv *csv, const char *column, const fi_fi
     if (number && !isinf(*value)) return FTL_OK;
     const char *name = column ? column : csv->y_name;
     if (number) return bad_field(csv, name, field, "is infinite; leave the field empty where there is no number", err);
-    char text[FI_EXCERPT_MAX], what[FI_EXCERPT_MAX + 120];
-    snprintf(what, sizeof what, "is not a number; leave the field empty or pass --null %s%s",
-             fi_excerpt(field->text, field->n, text), column ? ", or remove the column if it is no regressor" : "");
+    char text[FI_EXCERPT_MAX], remedy[FI_EXCERPT_MAX + 40], what[FI_EXCERPT_MAX + 200];
+    snprintf(remedy, sizeof remedy, "leave the field empty or pass --null %s", fi_excerpt(field->text, field->n, text));
+    snprintf(what, sizeof what, "is not a number; %s%s", holds_digit(field) ? plain_number : remedy,
+             column ? ", or remove the column if it is no regressor" : "");
     return bad_field(csv, name, field, what, err);
 }
 
@@ -436,9 +454,11 @@ static ftl_status take_row(builder *b, ftl_error *err)
 
 static ftl_status ragged(const fi_csv *csv, ftl_error *err)
 {
-    return fi_fail(err, FTL_EDATA, "%s:%zu: %zu field%s, but the header has %zu columns; quote fields that hold commas",
-                   csv->rows.name, csv->rows.line, csv->rows.n_fields, csv->rows.n_fields == 1 ? "" : "s",
-                   csv->n_fields);
+    return fi_fail(err, FTL_EDATA, "%s:%zu: %zu field%s, but the header has %zu column%s; %s", csv->rows.name,
+                   csv->rows.line, csv->rows.n_fields, csv->rows.n_fields == 1 ? "" : "s", csv->n_fields,
+                   csv->n_fields == 1 ? "" : "s",
+                   csv->rows.n_fields < csv->n_fields ? "keep the comma of a field that is left empty"
+                                                      : "quote fields that hold commas, write decimals with a point");
 }
 
 static ftl_status take_rows(builder *b, size_t max_rows, fi_csv_id_fn on_id, void *user, ftl_error *err)

@@ -56,13 +56,20 @@ static unsigned two_digits(const char *p)
     return (unsigned)(p[0] - '0') * 10 + (unsigned)(p[1] - '0');
 }
 
-/* Takes YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD from text[0, n): its length, or 0. *ok: such a day exists. */
+/* Takes YYYY-MM-DD, YYYY/MM/DD, YYYYMMDD or all of a lone YYYY-MM from text[0, n): its length, or 0. *ok: such a day exists. */
 static size_t take_date(const char *p, size_t n, ftl_time *midnight, bool *ok)
 {
-    if (n < 8) return 0;
+    if (n < 7) return 0;
     for (int i = 0; i < 4; i++)
         if (!is_digit(p[i])) return 0;
     bool separated = p[4] == '-' || p[4] == '/';
+    if (n == 7) { /* a month stands for its first day, as in pandas */
+        if (!separated || !is_digit(p[5]) || !is_digit(p[6])) return 0;
+        unsigned y = two_digits(p) * 100 + two_digits(p + 2), only_month = two_digits(p + 5);
+        *ok = y >= 1 && only_month >= 1 && only_month <= 12;
+        if (*ok) *midnight = days_of(y, only_month, 1) * FTL_DAY;
+        return n;
+    }
     size_t length = separated ? 10 : 8;
     if (n < length || (separated && p[7] != p[4]) || (n > length && is_digit(p[length]))) return 0;
     const char *m = p + 4 + separated, *d = m + 2 + separated;

@@ -48,3 +48,26 @@ show holidays US --from 2025 --to 2024
 show models seasonal-naiv
 show help forecats
 show fit "$DATA/monthly.csv" --json -o -
+
+# Tables as spreadsheets and other countries write them: advice that saves the data.
+mistake() { # FILE, its text, further arguments
+    printf "$2" >"$1"
+    show forecast "$1" -H 1 -q "${@:3}"
+}
+mistake thousands.csv 'ds,y\n2024-01-01,"1,234.5"\n'
+mistake percent.csv 'ds,y\n2024-01-01,12%%\n'
+mistake decimals.csv 'ds,y\n2024-01-01,12,5\n'
+mistake day_first.csv 'ds,y\n31/12/2024,12\n'
+mistake semicolons.csv 'ds;y\n2024-01-01;12\n'
+mistake headless.csv '2024-01-01,12\n2024-01-02,13\n'
+mistake latin1.csv 'ds,y,Gr\xf6\xdfe\n2024-01-01,12,1\n'
+mistake short.csv 'ds,y,price\n2024-01-01,12\n'
+show forecast "$DATA/monthly.csv" -H 1 -q --holidays "$DATA/monthly.csv"
+show forecast "$DATA/monthly.csv" -H 1 --level 0.8 -m seasonal-naive | round
+printf 'ds,y\n45658,1\n45659,2\n45660,3\n' >days.csv
+show forecast days.csv -H 1 -m seasonal-naive:season=1 --level 80 | round
+printf 'ds,y\n2024-01,1\n2024-02,2\n2024-03,3\n' >months.csv
+show forecast months.csv -H 2 -m seasonal-naive:season=1 --level 80 | round
+show forecast "$DATA/monthly.csv" -H 1 -o nosuch/out.csv
+show plot "$DATA/monthly.csv" -H 1 -o nosuch/out.svg
+show fit "$DATA/monthly.csv" -o nosuch/out.json

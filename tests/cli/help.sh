@@ -24,4 +24,6 @@ complete_words foretell forecast --hor
 complete_words foretell forecast --format ""
 complete_words foretell forecast -m pro
 complete_words foretell info --id
+complete_words foretell help for
+complete_words foretell models p
 show --version

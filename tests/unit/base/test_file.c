@@ -226,7 +226,7 @@ TEST(failures_leave_no_file_behind)
     ftl_error err;
     fi_file *file;
     CHECK_INT(write_new(in_folder("no/such/folder"), "x", &err), FTL_EIO);
-    CHECK_CONTAINS(err.message, "cannot write: No such file");
+    CHECK_CONTAINS(err.message, "cannot write: there is no such folder");
     CHECK_INT(write_new(folder, "x", &err), FTL_EIO);
     CHECK_CONTAINS(err.message, "is a directory");
     CHECK_INT(write_new(in_folder("new/"), "x", &err), FTL_EIO);

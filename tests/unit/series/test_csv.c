@@ -238,7 +238,7 @@ TEST(wrong_headers_are_explained)
     check_refused("ds,sales\n1,2\n", NULL,
                   "there is no column 'y'; the columns are: ds, sales; name the right one with --target-col");
     check_refused("store,ds,y\n1,2,3\n", &(ftl_csv_options){.id_column = "stores"},
-                  "with --id-col (did you mean 'store'?)");
+                  "store, ds, y (did you mean 'store'?)");
     check_refused("ds,y,x,x\n1,2,3,4\n", NULL, "there are two columns 'x'");
     check_refused("ds;y\n1;2\n", NULL, "the fields are separated by semicolons; separate them by commas");
     check_refused("ds\ty\n1\t2\n", NULL, "the fields are separated by tabs");

@@ -18,6 +18,8 @@ TEST(accepted_forms_are_read_and_written_back)
         {"1970-01-01", FTL_TIME_DATE, 0, "1970-01-01"},
         {"1970/01/02", FTL_TIME_DATE, FTL_DAY, "1970-01-02"},
         {"19700103", FTL_TIME_DATE, 2 * FTL_DAY, "1970-01-03"},
+        {"1970-02", FTL_TIME_DATE, 31 * FTL_DAY, "1970-02-01"}, /* months, as statistical offices write them */
+        {"1970/02", FTL_TIME_DATE, 31 * FTL_DAY, "1970-02-01"},
         {"  1970-01-04\t", FTL_TIME_DATE, 3 * FTL_DAY, "1970-01-04"},
         {"1969-12-31", FTL_TIME_DATE, -FTL_DAY, "1969-12-31"},
         {"2000-02-29", FTL_TIME_DATE, 11016 * FTL_DAY, "2000-02-29"},
@@ -64,6 +66,9 @@ TEST(refusals_say_what_is_wrong)
         {"2023-02-29", "not a date of the calendar"},
         {"2023-13-01", "not a date of the calendar"},
         {"2023-00-01", "not a date of the calendar"},
+        {"2023-13", "not a date of the calendar"},
+        {"2023-1x", "is not a time"},
+        {"2023 01", "is not a time"},
         {"2023-01-00", "not a date of the calendar"},
         {"0000-01-01", "years run from 1 to 9999"},
         {"1900-02-29", "not a date of the calendar"},
