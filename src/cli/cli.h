@@ -264,6 +264,8 @@ ftl_status cli_freq(cli_input *in, const ftl_freq **freq, ftl_error *err);
 /* A configuration from -m, --country and --holidays; spec NULL: the default model. */
 ftl_status cli_config(const cli_model *model, ftl_config **out, ftl_error *err);
 /* Reads --future; *out stays NULL when it was not given. */
+/* Exactly one of -H and --future must say how far to forecast; on a mistake explains it and returns false. */
+bool cli_check_horizon(size_t horizon, const cli_input *in, const char *command);
 ftl_status cli_read_future(const cli_input *in, ftl_panel **out, ftl_error *err);
 /* What was found in a batch of series and what becomes of it, on standard error; `share` of the input has been read. */
 void cli_describe(const char *path, const ftl_panel *panel, double share, const cli_input *in,

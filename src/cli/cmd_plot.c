@@ -116,10 +116,7 @@ int cmd_plot(int argc, char **argv)
     int rc;
     if (!cli_parse(argc, argv, &page, options, &args, &rc)) return rc;
     if (!path) return cli_usage_error(page.name, "where to? Add -o FILE.svg (or .png, .pdf)");
-    if (!horizon && !in.future_path)
-        return cli_usage_error(page.name, "how many steps ahead? Add -H N, for instance -H 28");
-    if (horizon && in.future_path)
-        return cli_usage_error(page.name, "--future says which rows to forecast; leave out -H");
+    if (!cli_check_horizon(horizon, &in, page.name)) return CLI_USAGE;
     cli_style levels = {.percents = percents};
     if (!cli_style_check(&levels, page.name)) return CLI_USAGE;
     ftl_config *config = NULL;

@@ -266,10 +266,7 @@ int cmd_predict(int argc, char **argv)
     int rc;
     if (!cli_parse(argc, argv, &page, options, &args, &rc)) return rc;
     if (!cli_style_check(&style, page.name)) return CLI_USAGE;
-    if (!horizon && !in.future_path)
-        return cli_usage_error(page.name, "how many steps ahead? Add -H N, for instance -H 28");
-    if (horizon && in.future_path)
-        return cli_usage_error(page.name, "--future says which rows to forecast; leave out -H");
+    if (!cli_check_horizon(horizon, &in, page.name)) return CLI_USAGE;
     ftl_panel *future = NULL;
     ftl_error err = {FTL_OK, ""};
     char about[160];

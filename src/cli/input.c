@@ -50,6 +50,15 @@ ftl_status cli_config(const cli_model *model, ftl_config **out, ftl_error *err)
     return st;
 }
 
+bool cli_check_horizon(size_t horizon, const cli_input *in, const char *command)
+{
+    if (!horizon && !in->future_path)
+        return cli_usage_error(command, "how many steps ahead? Add -H N, for instance -H 28"), false;
+    if (horizon && in->future_path)
+        return cli_usage_error(command, "--future says which rows to forecast; leave out -H"), false;
+    return true;
+}
+
 ftl_status cli_read_future(const cli_input *in, ftl_panel **out, ftl_error *err)
 {
     *out = NULL;

@@ -518,7 +518,7 @@ ftl_status prophet_parse_order(const char *option, const char *text, int default
     return FTL_OK;
 }
 
-static int by_time(const void *a, const void *b)
+int prophet_compare_times(const void *a, const void *b)
 {
     ftl_time x = *(const ftl_time *)a, y = *(const ftl_time *)b;
     return (x > y) - (x < y);
@@ -559,7 +559,7 @@ ftl_status prophet_parse_changepoints(const char *text, ftl_time **out, size_t *
         *out = NULL;
         return st;
     }
-    if (*n) qsort(*out, *n, sizeof **out, by_time);
+    if (*n) qsort(*out, *n, sizeof **out, prophet_compare_times);
     return FTL_OK;
 }
 

@@ -409,24 +409,12 @@ static int put_params(json_t *to, const prophet_model *m)
 /* What Prophet's format has no place for; Python leaves the key alone. */
 static int put_own(json_t *to, const prophet_model *m)
 {
-    const prophet_certificate *c = &m->certificate;
     json_t *own = json_object(), *warnings = json_array();
     int bad = json_object_set_new(to, "foretell_fit", own);
     bad |= json_object_set_new(own, "solver", json_integer(m->config.solver));
     bad |= json_object_set_new(own, "intervals", json_integer(m->config.intervals));
     bad |= json_object_set_new(own, "vectorized", json_boolean(m->config.vectorized));
-    bad |= json_object_set_new(own, "log_posterior", fi_json_real(c->log_posterior));
-    bad |= json_object_set_new(own, "exact_log_posterior", fi_json_real(c->exact_log_posterior));
-    bad |= json_object_set_new(own, "stan_log_posterior", fi_json_real(c->stan_log_posterior));
-    bad |= json_object_set_new(own, "kkt_residual", fi_json_real(c->kkt_residual));
-    bad |= json_object_set_new(own, "duality_gap", fi_json_real(c->duality_gap));
-    bad |= json_object_set_new(own, "barrier_sigma", fi_json_real(c->barrier_sigma));
-    bad |= json_object_set_new(own, "condition", fi_json_real(c->condition));
-    bad |= json_object_set_new(own, "active", json_integer((json_int_t)c->n_active));
-    bad |= json_object_set_new(own, "modes", json_integer((json_int_t)c->n_modes));
-    bad |= json_object_set_new(own, "convex", json_boolean(c->convex));
-    bad |= json_object_set_new(own, "degenerate", json_boolean(c->degenerate));
-    bad |= json_object_set_new(own, "converged", json_boolean(c->converged));
+    bad |= prophet_certificate_put(own, &m->certificate);
     for (size_t i = 0; i < m->n_warnings; i++) bad |= json_array_append_new(warnings, fi_json_name(m->warnings[i]));
     return bad | json_object_set_new(own, "warnings", warnings);
 }

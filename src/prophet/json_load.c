@@ -170,12 +170,6 @@ static bool ascending(const ftl_time *times, size_t n)
     return true;
 }
 
-static int by_time(const void *a, const void *b)
-{
-    ftl_time x = *(const ftl_time *)a, y = *(const ftl_time *)b;
-    return (x > y) - (x < y);
-}
-
 /* ---- changepoints ------------------------------------------------------------------------------------------------ */
 
 /* Row numbers of the changepoints: pandas' index of the Series, or 0, 1, 2 ... where it is something else. */
@@ -211,7 +205,7 @@ static ftl_status load_changepoints(const json_t *from, prophet_model *m, ftl_er
     m->changepoint_rows = fi_alloc(n, sizeof *m->changepoint_rows);
     if (!m->changepoint_rows) return fi_fail_memory(err);
     load_rows(from, n, m->changepoint_rows);
-    if (n) qsort(m->changepoints, n, sizeof *m->changepoints, by_time);
+    if (n) qsort(m->changepoints, n, sizeof *m->changepoints, prophet_compare_times);
     return FTL_OK;
 }
 
@@ -559,12 +553,6 @@ static ftl_status check_columns(const json_t *from, const prophet_model *m, ftl_
 
 /* ---- what only our own files hold -------------------------------------------------------------------------------- */
 
-static void own_real(const json_t *own, const char *key, double *out)
-{
-    const json_t *value = json_object_get(own, key);
-    *out = json_is_number(value) ? json_number_value(value) : NAN;
-}
-
 static size_t own_count(const json_t *own, const char *key, size_t most)
 {
     json_int_t value = json_integer_value(json_object_get(own, key));
@@ -575,20 +563,8 @@ static ftl_status load_own(const json_t *from, prophet_model *m, ftl_error *err)
 {
     const json_t *own = json_object_get(from, "foretell_fit"), *warnings = json_object_get(own, "warnings");
     const char *kind = json_string_value(json_object_get(json_object_get(from, "foretell"), "time"));
-    prophet_certificate *c = &m->certificate;
     ftl_status st = FTL_OK;
-    own_real(own, "log_posterior", &c->log_posterior);
-    own_real(own, "exact_log_posterior", &c->exact_log_posterior);
-    own_real(own, "stan_log_posterior", &c->stan_log_posterior);
-    own_real(own, "kkt_residual", &c->kkt_residual);
-    own_real(own, "duality_gap", &c->duality_gap);
-    own_real(own, "barrier_sigma", &c->barrier_sigma);
-    own_real(own, "condition", &c->condition);
-    c->n_active = own_count(own, "active", m->n_changepoints);
-    c->n_modes = own_count(own, "modes", 1000000);
-    c->convex = json_is_true(json_object_get(own, "convex"));
-    c->degenerate = json_is_true(json_object_get(own, "degenerate"));
-    c->converged = json_is_true(json_object_get(own, "converged"));
+    prophet_certificate_get(own, &m->certificate);
     m->config.solver = (int)own_count(own, "solver", PROPHET_SOLVER_STAN);
     m->config.intervals = (int)own_count(own, "intervals", PROPHET_INTERVALS_NONE);
     m->config.vectorized = !json_is_false(json_object_get(own, "vectorized"));

@@ -212,26 +212,6 @@ static ftl_status fit(const void *config, const ftl_series *series, const ftl_fi
 
 /* ---- what the fit tells ------------------------------------------------------------------------------------------ */
 
-static int put_certificate(json_t *to, const prophet_certificate *c)
-{
-    int bad = json_object_set_new(to, "log_posterior", fi_json_real(c->log_posterior));
-    bad |= json_object_set_new(to, "exact_log_posterior", fi_json_real(c->exact_log_posterior));
-    bad |= json_object_set_new(to, "stan_log_posterior", fi_json_real(c->stan_log_posterior));
-    bad |= json_object_set_new(to, "kkt_residual", fi_json_real(c->kkt_residual));
-    bad |= json_object_set_new(to, "duality_gap", fi_json_real(c->duality_gap));
-    bad |= json_object_set_new(to, "convex", json_boolean(c->convex));
-    bad |= json_object_set_new(to, "converged", json_boolean(c->converged));
-    bad |= json_object_set_new(to, "degenerate", json_boolean(c->degenerate));
-    bad |= json_object_set_new(to, "barrier_sigma", fi_json_real(c->barrier_sigma));
-    bad |= json_object_set_new(to, "condition", fi_json_real(c->condition));
-    bad |= json_object_set_new(to, "modes", json_integer((json_int_t)c->n_modes));
-    bad |= json_object_set_new(to, "active_changepoints", json_integer((json_int_t)c->n_active));
-    bad |= json_object_set_new(to, "iterations", json_integer((json_int_t)c->iterations));
-    bad |= json_object_set_new(to, "factorisations", json_integer((json_int_t)c->factorisations));
-    bad |= json_object_set_new(to, "stop", json_string(c->stop));
-    return bad;
-}
-
 /* A name that need not be UTF-8. */
 static json_t *name_json(const char *name)
 {
@@ -340,7 +320,7 @@ ftl_status prophet_explain(const void *of, json_t **out, ftl_error *err)
         bad |= json_object_set_new(to, "draws", json_integer((json_int_t)model->n_draws));
         bad |= json_object_set_new(to, "y_scale", fi_json_real(model->y_scale));
         bad |= json_object_set_new(to, "sigma_obs", fi_json_real(mean[2]));
-        bad |= put_certificate(to, &model->certificate);
+        bad |= prophet_certificate_put(to, &model->certificate);
         bad |= put_changepoints(to, model, mean + 3);
         bad |= put_seasonalities(to, model);
         bad |= put_regressors(to, model, mean + 3 + S);

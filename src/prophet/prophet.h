@@ -5,6 +5,7 @@
  *   prepare.c    a series and a configuration -> scales, changepoints, columns (Prophet's setup_dataframe, fit)
  *   features.c   Fourier, holiday and regressor columns for any rows; component table
  *   objective.c  log posterior and its gradient
+ *   certificate.c  what a fit proves, to JSON and back
  *   exact*.c     the certified optimum          stan*.c  Stan's L-BFGS and Newton
  *   predict.c    trend, components, point       intervals.c  closed-form quantiles (shift_law.c, logistic_law.c)
  *   samples.c    Monte Carlo
@@ -141,6 +142,10 @@ ftl_status prophet_solve_exact(const prophet_problem *p, prophet_point *x, proph
 /* Fills the certificate's lp and KKT fields for any point. */
 ftl_status prophet_certify(const prophet_problem *p, const prophet_point *x, prophet_certificate *cert, ftl_error *err);
 
+/* certificate.c: its members put into a JSON object (0, or -1 without memory), and read from one (absent: NaN, 0, false). */
+int prophet_certificate_put(json_t *to, const prophet_certificate *c);
+void prophet_certificate_get(const json_t *from, prophet_certificate *c);
+
 /* stan.c: emulates CmdStan's optimisers from Prophet's starting values (or x, where `warm`). algorithm AUTO: Newton if
    T < 100 else L-BFGS; an L-BFGS that fails falls back to Newton and says so in cert->stop. */
 ftl_status prophet_solve_stan(const prophet_problem *p, prophet_algorithm algorithm, int64_t max_iterations, bool warm,
@@ -242,6 +247,8 @@ ftl_status prophet_config_copy(const prophet_config *from, prophet_config *to, f
 bool prophet_seasonality_copy(const prophet_seasonality *from, prophet_seasonality *to); /* false: no memory */
 /* The order that an option such as yearly_seasonality asks for, or PROPHET_ORDER_AUTO. */
 ftl_status prophet_parse_order(const char *option, const char *text, int default_order, int *order, ftl_error *err);
+/* Ascending times, for qsort. */
+int prophet_compare_times(const void *a, const void *b);
 /* The option changepoints: a new ascending array (fi_free), empty for "none"; *indexed: plain numbers, not dates. */
 ftl_status prophet_parse_changepoints(const char *text, ftl_time **out, size_t *n, bool *indexed, ftl_error *err);
 /* Checks a name as Prophet's validate_column_name does; the flags switch off single checks. */
