@@ -24,6 +24,7 @@ typedef struct search {
     prophet_exact *s;
     double *theta, *trial, *b; /* [p] */
     double *H, *step;          /* [(p + 1), (p + 1)], [p + 1] */
+    double *A;                 /* [K, K] */
     double *weights;           /* [T] */
     double v, ssr, objective;
     bool second_order; /* full Gauss-Newton steps no longer succeed */
@@ -32,16 +33,17 @@ typedef struct search {
 
 static ftl_status search_init(search *q, prophet_exact *s, ftl_error *err)
 {
-    size_t p = s->design.p, T = s->problem->T;
+    size_t p = s->design.p, T = s->problem->T, K = s->problem->K;
     *q = (search){.s = s};
-    q->memory = fi_alloc(3 * p + (p + 1) * (p + 2) + T, sizeof(double));
+    q->memory = fi_alloc(3 * p + (p + 1) * (p + 2) + K * K + T, sizeof(double));
     if (!q->memory) return fi_fail_memory(err);
     q->theta = q->memory;
     q->trial = q->theta + p;
     q->b = q->trial + p;
     q->step = q->b + p;
     q->H = q->step + p + 1;
-    q->weights = q->H + (p + 1) * (p + 1);
+    q->A = q->H + (p + 1) * (p + 1);
+    q->weights = q->A + K * K;
     return FTL_OK;
 }
 
@@ -55,6 +57,32 @@ static double evaluate(search *q, const double *theta, double *v)
     return isfinite(objective) ? objective : INFINITY;
 }
 
+/*
+ * The effects beta at their best for the trend of `theta`, which is a linear problem, at the variance of the search. Where
+ * effects and trend make up for one another, J has a narrow valley bent like a hyperbola: a straight step along it
+ * leaves its floor, and this brings it back. Moves the lasso's centre, overwrites its G. Returns false if the system is not positive.
+ */
+static bool refit_effects(search *q, double *theta)
+{
+    prophet_exact *s = q->s;
+    prophet_lasso *l = &s->lasso;
+    size_t first = s->design.n_trend, K = l->r - first, p = l->p;
+    double *A = q->A, *x = q->b;
+    if (!K) return false;
+    prophet_exact_recenter(s, theta);
+    prophet_design_gram(&s->design, l->G);
+    for (size_t i = 0; i < K; i++) {
+        x[i] = l->b[first + i] - q->v * l->D[first + i] * theta[first + i];
+        for (size_t j = 0; j <= i; j++) A[i * K + j] = l->G[(first + i) * p + first + j];
+        A[i * K + i] += q->v * l->D[first + i];
+    }
+    if (fi_cholesky(A, K, K, 1e-14)) return false;
+    fi_solve_lower(A, K, K, x);
+    fi_solve_lower_transposed(A, K, K, x);
+    for (size_t i = 0; i < K; i++) theta[first + i] += x[i];
+    return true;
+}
+
 static void start_at(search *q, const double *theta)
 {
     memcpy(q->theta, theta, q->s->design.p * sizeof(double));
@@ -65,9 +93,10 @@ static void start_at(search *q, const double *theta)
 
 /*
  * Solves the lasso of the current quadratic model and moves towards its solution, halving the way until J at the old
- * variance falls, `tries` times at most. Returns the decrease, 0 if there is none or the model is not convex.
+ * variance falls, `tries` times at most; with `refit`, the effects are fitted anew where that alone does not do. Returns
+ * the decrease, 0 if there is none or the model is not convex.
  */
-static double model_step(search *q, int tries)
+static double model_step(search *q, int tries, bool refit)
 {
     prophet_exact *s = q->s;
     prophet_lasso *l = &s->lasso;
@@ -82,6 +111,10 @@ static double model_step(search *q, int tries)
         if (f == 1.0) memcpy(q->trial, l->theta, l->p * sizeof(double)); /* zeros stay zeros */
         evaluate(q, q->trial, &v);
         double decrease = before - prophet_exact_objective(s, q->trial, s->design.ssr, q->v);
+        if (refit && !(f == 1.0 && decrease > 0 && q->second_order) && refit_effects(q, q->trial)) {
+            evaluate(q, q->trial, &v);
+            decrease = before - prophet_exact_objective(s, q->trial, s->design.ssr, q->v);
+        }
         if (!(decrease > 0)) continue;
         memcpy(q->theta, q->trial, l->p * sizeof(double));
         q->ssr = s->design.ssr;
@@ -89,6 +122,7 @@ static double model_step(search *q, int tries)
         q->objective = prophet_exact_objective(s, q->theta, q->ssr, v);
         return decrease;
     }
+    if (refit) prophet_exact_recenter(s, q->theta);
     return 0;
 }
 
@@ -105,7 +139,7 @@ static double proximal_step(search *q)
     double *gauss_newton = q->H, decrease = 0;
     prophet_exact_recenter(s, q->theta);
     prophet_design_gram(&s->design, l->G);
-    if (!q->second_order && (decrease = model_step(q, 1)) > 0) return decrease;
+    if (!q->second_order && (decrease = model_step(q, 1, false)) > 0) return decrease;
     if (!q->second_order) {
         q->second_order = true;
         prophet_exact_recenter(s, q->theta); /* the trial was evaluated last */
@@ -113,12 +147,12 @@ static double proximal_step(search *q)
     memcpy(gauss_newton, l->G, p * p * sizeof(double));
     for (size_t i = 0; i < s->problem->T; i++) q->weights[i] = -s->design.residual[i];
     prophet_design_curvature(&s->design, q->weights, l->G);
-    if ((decrease = model_step(q, 4)) > 0) return decrease;
+    if ((decrease = model_step(q, 4, true)) > 0) return decrease;
     q->second_order = false; /* from here on the model is convex by construction */
-    for (double damping = 1e-4; damping < 1e10 && !(decrease > 0); damping *= 10.0) {
+    for (double damping = 0; damping < 1e10 && !(decrease > 0); damping = damping > 0 ? damping * 10.0 : 1e-4) {
         memcpy(l->G, gauss_newton, p * p * sizeof(double));
         for (size_t i = 0; i < p; i++) l->G[i * p + i] *= 1.0 + damping;
-        decrease = model_step(q, 1);
+        decrease = model_step(q, damping > 0 ? 1 : 4, true);
     }
     q->second_order = true;
     return decrease;
@@ -157,7 +191,8 @@ static void newton_system(search *q, const size_t *index, size_t n, double *H)
     q->step[n] = -((double)T - ssr / v + 4.0 * v);
 }
 
-/* Newton steps while they improve. Returns false if the Hessian is not positive or a sign wants to change. */
+/* Newton steps while they improve; a delta that wants to change its sign stops at 0. Returns false if the Hessian is not
+   positive or no step improves. */
 static bool newton(search *q, size_t *index)
 {
     prophet_exact *s = q->s;
@@ -176,15 +211,14 @@ static bool newton(search *q, size_t *index)
         bool accepted = false;
         for (double f = 1.0; f > 1e-4 && !accepted; f *= 0.5) {
             memcpy(q->trial, q->theta, s->lasso.p * sizeof(double));
-            bool flips = false;
             for (size_t a = 0; a < n; a++) {
                 size_t i = index[a];
                 q->trial[i] += f * q->step[a];
-                flips |= i >= s->lasso.r && q->trial[i] * q->theta[i] <= 0;
+                if (i >= s->lasso.r && q->trial[i] * q->theta[i] < 0) q->trial[i] = 0; /* it leaves the active ones */
             }
-            if (flips) continue;
-            double v, objective = evaluate(q, q->trial, &v);
-            if (!(objective <= q->objective + 1e-12 * fabs(q->objective))) continue;
+            double v, objective = evaluate(q, q->trial, &v), enough = q->objective + 1e-12 * fabs(q->objective);
+            if (!(f == 1.0 && objective <= enough) && refit_effects(q, q->trial)) objective = evaluate(q, q->trial, &v);
+            if (!(objective <= enough)) continue;
             accepted = true;
             memcpy(q->theta, q->trial, s->lasso.p * sizeof(double));
             q->objective = objective, q->v = v, q->ssr = s->design.ssr;

@@ -97,6 +97,31 @@ TEST(every_kind_of_model_is_solved_to_its_kkt_conditions)
             }
 }
 
+/* Constant effects that multiply the trend (a daily seasonality on daily data) and the trend itself make up for one
+   another: J has a long, narrow, bent valley, in which straight steps creep, and changepoints come and go on the way. */
+TEST(a_bent_valley_between_trend_and_effects_is_followed_to_its_end)
+{
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        toy g = toy_new(690, 25, 12, PROPHET_LINEAR, true, 0.004, seed);
+        fi_rng rng;
+        fi_rng_init(&rng, seed, 0, 1);
+        g.p.tau = 0.5;
+        for (size_t j = 0; j < 12; j++) g.multiplicative[j] = j < 11, g.sigmas[j] = j < 11 ? 4.5 : 0.7;
+        for (size_t i = 0; i < g.p.T; i++) {
+            double year = 17.0 * g.t[i];
+            for (size_t j = 0; j < 4; j++)
+                g.X[j * g.p.T + i] = sin((double)(1 + j / 2) * year + 1.5708 * (double)(j % 2));
+            for (size_t j = 6; j < 11; j++) g.X[j * g.p.T + i] = 1;
+            g.y[i] = 0.96 + 0.03 * g.t[i] + 0.01 * sin(year) + 0.0045 * fi_rng_normal(&rng);
+        }
+        prophet_certificate cert = solve(&g);
+        CHECK(cert.converged);
+        CHECK(cert.kkt_residual < 1e-6);
+        check_locally_best(&g, cert.log_posterior);
+        toy_release(&g);
+    }
+}
+
 TEST(the_gram_matrix_without_hinge_columns_is_that_with_them)
 {
     for (int growth = 0; growth < 3; growth++) {
@@ -288,6 +313,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_model_is_solved_to_its_kkt_conditions),
+        cmocka_unit_test(a_bent_valley_between_trend_and_effects_is_followed_to_its_end),
         cmocka_unit_test(the_gram_matrix_without_hinge_columns_is_that_with_them),
         cmocka_unit_test(more_columns_than_rows_is_the_same_model),
         cmocka_unit_test(the_abyss_is_not_entered),
