@@ -198,6 +198,8 @@ typedef struct cli_style {
         CLI_OPT_CHOICE(0, "format", &(s)->format, "long|prophet",                                                      \
                        "columns: long (ds,MODEL,MODEL-lo-80 ..) or those of Prophet's predict()")
 /* Checks the options against one another and fills levels; on a mistake explains it and returns false. */
+/* Where no levels were asked for: the interval_width of the model, if its options name one. */
+void cli_style_from_model(cli_style *style, const char *spec);
 bool cli_style_check(cli_style *style, const char *command);
 /* The arguments of a prediction in that style. */
 ftl_predict_args cli_style_args(const cli_style *style, const ftl_forecaster *forecaster, uint64_t seed);

@@ -158,6 +158,7 @@ int cmd_forecast(int argc, char **argv)
     cli_texts args;
     int rc;
     if (!cli_parse(argc, argv, &page, options, &args, &rc)) return rc;
+    cli_style_from_model(&style, j.model.spec);
     if (!cli_style_check(&style, page.name)) return CLI_USAGE;
     if (!cli_check_horizon(horizon, &in, page.name)) return CLI_USAGE;
     ftl_config *config = NULL;

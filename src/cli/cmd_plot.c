@@ -118,6 +118,7 @@ int cmd_plot(int argc, char **argv)
     if (!path) return cli_usage_error(page.name, "where to? Add -o FILE.svg (or .png, .pdf)");
     if (!cli_check_horizon(horizon, &in, page.name)) return CLI_USAGE;
     cli_style levels = {.percents = percents};
+    cli_style_from_model(&levels, j.model.spec);
     if (!cli_style_check(&levels, page.name)) return CLI_USAGE;
     ftl_config *config = NULL;
     ftl_panel *panel = NULL, *future = NULL;

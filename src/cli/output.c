@@ -93,6 +93,14 @@ static bool all_between(const cli_list *list, double low, double high)
     return true;
 }
 
+void cli_style_from_model(cli_style *s, const char *spec)
+{
+    const char *at = spec ? strstr(spec, "interval_width=") : NULL;
+    double width = at ? strtod(at + sizeof "interval_width=" - 1, NULL) : 0;
+    if (s->percents.n || s->quantiles.n || !(width > 0 && width < 1)) return;
+    s->percents = (cli_list){{nearbyint(width * 1e8) / 1e6}, 1}; /* 0.57 is 57 %, not 56.99999999999999 */
+}
+
 bool cli_style_check(cli_style *s, const char *command)
 {
     if (s->percents.n && s->quantiles.n)

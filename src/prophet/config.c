@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const mode_names[] = {"additive", "multiplicative"};
 
@@ -461,7 +462,8 @@ const fi_option prophet_options[] = {
     FI_OPTION_REAL(C, seasonality_prior_scale, "10", 1e-100, 1e100, "Strength of seasonality; smaller is smoother."),
     FI_OPTION_REAL(C, holidays_prior_scale, "10", 1e-100, 1e100, "Strength of holidays and regressors."),
     FI_OPTION_REAL(C, changepoint_prior_scale, "0.05", 1e-100, 1e100, "Flexibility of the trend; smaller is stiffer."),
-    FI_OPTION_REAL(C, interval_width, "0.8", 0, 1, "Width of the interval noted in saved models."),
+    FI_OPTION_REAL(C, interval_width, "0.8", 0, 1,
+                   "Width of the interval, unless --level or --quantiles say; noted in saved models."),
     FI_OPTION_COUNT(C, uncertainty_samples, "1000", 0, 10000000, "Draws of sampled intervals; 0: none."),
     FI_OPTION_CHOICE(C, scaling, "absmax", "absmax|minmax", "How y is scaled before the fit."),
     FI_OPTION_CHOICE(C, holidays_mode, "auto", "auto|additive|multiplicative",
@@ -504,10 +506,10 @@ ftl_status prophet_parse_order(const char *option, const char *text, int default
 {
     static const char *const on[] = {"true", "yes", "on"}, *const off[] = {"false", "no", "off"};
     *order = PROPHET_ORDER_AUTO;
-    if (!text || !strcmp(text, "auto")) return FTL_OK;
+    if (!text || !strcasecmp(text, "auto")) return FTL_OK;
     for (size_t i = 0; i < 3; i++) {
-        if (!strcmp(text, on[i])) *order = default_order;
-        if (!strcmp(text, off[i])) *order = 0;
+        if (!strcasecmp(text, on[i])) *order = default_order;
+        if (!strcasecmp(text, off[i])) *order = 0;
     }
     if (*order != PROPHET_ORDER_AUTO) return FTL_OK;
     int64_t value;

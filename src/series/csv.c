@@ -25,6 +25,8 @@ static ftl_status check_encoding(fi_rows *rows, ftl_error *err)
     if (n >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) rows->begin += 3;
     if (n >= 2 && (memcmp(bytes, "\xFF\xFE", 2) == 0 || memcmp(bytes, "\xFE\xFF", 2) == 0))
         return fi_fail(err, FTL_EDATA, "%s: is UTF-16 text; save it as UTF-8", rows->name);
+    if (n >= 1 && bytes[0] == '{')
+        return fi_fail(err, FTL_EDATA, "%s: is JSON, not CSV; 'foretell predict' reads saved models", rows->name);
     if (n >= 4 && memcmp(bytes, "PAR1", 4) == 0)
         return fi_fail(err, FTL_EDATA, "%s: is a Parquet file; convert it to CSV", rows->name);
     if (n >= 4 && memcmp(bytes, "PK\3\4", 4) == 0)

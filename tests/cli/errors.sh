@@ -71,3 +71,4 @@ show forecast months.csv -H 2 -m seasonal-naive:season=1 --level 80 | round
 show forecast "$DATA/monthly.csv" -H 1 -o nosuch/out.csv
 show plot "$DATA/monthly.csv" -H 1 -o nosuch/out.svg
 show fit "$DATA/monthly.csv" -o nosuch/out.json
+show forecast "$DATA/prophet_1_5.json" -H 1

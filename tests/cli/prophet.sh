@@ -23,3 +23,9 @@ show forecast "$DATA/monthly.csv" -H 2 -m prophet:intervals=none | round 1
 show forecast "$DATA/promo.csv" -H 1 --ignore-col price --ignore-col promo --level 80 | round 1
 { echo holiday,ds; for i in $(seq 40); do echo "feast $i,2021-0$((i % 9 + 1))-01"; done; } >many.csv
 show forecast "$DATA/monthly.csv" -H 1 --holidays many.csv --level 80 | round 0
+
+# What somebody types who comes from Python.
+foretell forecast "$DATA/monthly.csv" -H 1 -q -m prophet:yearly_seasonality=True,interval_width=0.57 >python.csv
+head -n 1 python.csv
+foretell forecast "$DATA/monthly.csv" -H 1 -q -m prophet:yearly_seasonality=true --level 57 >ours.csv
+check "True is true, and interval_width a level" cmp python.csv ours.csv
