@@ -610,6 +610,11 @@ ftl_status ftl_model_load_text(const char *text, size_t size, const char *name, 
     *out = NULL;
     json_t *value = NULL;
     if (!size) return fi_fail(err, FTL_EDATA, "%s: it is empty; a saved model is expected", name);
+    size_t blank = 0;
+    while (blank < size && strchr(" \t\r\n", text[blank])) blank++;
+    if (blank < size && ((text[blank] | 0x20) >= 'a' && (text[blank] | 0x20) <= 'z') && memchr(text, ',', size))
+        return fi_fail(err, FTL_EDATA,
+                       "%s: this is not a saved model but a table, it seems; 'foretell forecast' reads those", name);
     ftl_status st = fi_json_parse(text, size, name, &value, err);
     if (st) return st;
     if (json_is_string(value)) { /* json.dump(model_to_json(m), f) writes JSON within a JSON string */
