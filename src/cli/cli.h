@@ -170,7 +170,7 @@ typedef struct cli_output {
     char *buffer;
     size_t used;
 } cli_output;
-/* Could `path` be written? Asked before the work begins, so that a missing folder does not cost an hour of it. */
+/* Is there a folder to write `path` into? Asked before the work begins, so that a slip does not cost an hour of it. */
 ftl_status cli_output_check(const char *path, ftl_error *err);
 ftl_status cli_put(cli_output *out, const char *bytes, size_t n, ftl_error *err);
 ftl_status cli_put_text(cli_output *out, const char *text, ftl_error *err);

@@ -1,6 +1,8 @@
 /* Buffered all-or-nothing output, and forecasts in the style that was asked for. */
 #include "cli.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +25,16 @@ static ftl_status flush(cli_output *out, ftl_error *err)
 ftl_status cli_output_check(const char *path, ftl_error *err)
 {
     struct stat info;
-    ftl_file *probe = NULL;
-    bool special = !stat(path, &info) && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
-    if (special || !strcmp(path, "-")) return FTL_OK; /* who reads a pipe would take the probe for its end */
-    ftl_status st = ftl_file_create(path, &probe, err);
-    ftl_file_discard(probe);
-    return st;
+    char folder[PATH_MAX] = "/";
+    const char *slash = strrchr(path, '/'), *why = NULL;
+    if (slash > path) snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+    if (!stat(path, &info) && S_ISDIR(info.st_mode))
+        why = "is a directory";
+    else if (slash && stat(folder, &info) && errno == ENOENT)
+        why = "there is no such folder; create it first";
+    if (!why) return FTL_OK;
+    snprintf(err->message, sizeof err->message, "%s: cannot write: %s", path, why);
+    return err->code = FTL_EIO;
 }
 
 ftl_status cli_put(cli_output *out, const char *bytes, size_t n, ftl_error *err)
