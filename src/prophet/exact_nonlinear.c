@@ -28,6 +28,7 @@ typedef struct search {
     double *weights;           /* [T] */
     double v, ssr, objective;
     bool second_order; /* full Gauss-Newton steps no longer succeed */
+    bool bent;         /* straight steps have run out: follow a bent valley by refitting the effects */
     void *memory;
 } search;
 
@@ -68,7 +69,7 @@ static bool refit_effects(search *q, double *theta)
     prophet_lasso *l = &s->lasso;
     size_t first = s->design.n_trend, K = l->r - first, p = l->p;
     double *A = q->A, *x = q->b;
-    if (!K) return false;
+    if (!K || !q->bent) return false;
     prophet_exact_recenter(s, theta);
     prophet_design_gram(&s->design, l->G);
     for (size_t i = 0; i < K; i++) {
@@ -87,7 +88,7 @@ static void start_at(search *q, const double *theta)
 {
     memcpy(q->theta, theta, q->s->design.p * sizeof(double));
     q->objective = evaluate(q, q->theta, &q->v);
-    q->second_order = false;
+    q->second_order = q->bent = false;
     q->ssr = q->s->design.ssr;
 }
 
@@ -149,7 +150,8 @@ static double proximal_step(search *q)
     prophet_design_curvature(&s->design, q->weights, l->G);
     if ((decrease = model_step(q, 4, true)) > 0) return decrease;
     q->second_order = false; /* from here on the model is convex by construction */
-    for (double damping = 0; damping < 1e10 && !(decrease > 0); damping = damping > 0 ? damping * 10.0 : 1e-4) {
+    for (double damping = q->bent ? 0 : 1e-4; damping < 1e10 && !(decrease > 0);
+         damping = damping > 0 ? damping * 10.0 : 1e-4) {
         memcpy(l->G, gauss_newton, p * p * sizeof(double));
         for (size_t i = 0; i < p; i++) l->G[i * p + i] *= 1.0 + damping;
         decrease = model_step(q, damping > 0 ? 1 : 4, true);
@@ -191,8 +193,8 @@ static void newton_system(search *q, const size_t *index, size_t n, double *H)
     q->step[n] = -((double)T - ssr / v + 4.0 * v);
 }
 
-/* Newton steps while they improve; a delta that wants to change its sign stops at 0. Returns false if the Hessian is not
-   positive or no step improves. */
+/* Newton steps while they improve; a delta that wants to change its sign halves the step, or in a bent valley stops at 0.
+   Returns false if the Hessian is not positive or no step improves. */
 static bool newton(search *q, size_t *index)
 {
     prophet_exact *s = q->s;
@@ -210,12 +212,16 @@ static bool newton(search *q, size_t *index)
         s->lasso.factorisations++;
         bool accepted = false;
         for (double f = 1.0; f > 1e-4 && !accepted; f *= 0.5) {
+            bool flips = false;
             memcpy(q->trial, q->theta, s->lasso.p * sizeof(double));
             for (size_t a = 0; a < n; a++) {
                 size_t i = index[a];
                 q->trial[i] += f * q->step[a];
-                if (i >= s->lasso.r && q->trial[i] * q->theta[i] < 0) q->trial[i] = 0; /* it leaves the active ones */
+                if (i < s->lasso.r || q->trial[i] * q->theta[i] > 0) continue;
+                if (q->bent) q->trial[i] = 0; /* it leaves the active ones */
+                flips = true;
             }
+            if (flips && !q->bent) continue;
             double v, objective = evaluate(q, q->trial, &v), enough = q->objective + 1e-12 * fabs(q->objective);
             if (!(f == 1.0 && objective <= enough) && refit_effects(q, q->trial)) objective = evaluate(q, q->trial, &v);
             if (!(objective <= enough)) continue;
@@ -331,7 +337,12 @@ ftl_status prophet_exact_nonlinear(prophet_exact *s, ftl_error *err)
         if (st) break;
         start_at(&q, start);
         if (!isfinite(q.objective)) continue;
+        double v = q.v;
         bool stationary = descend(&q, index);
+        if (!stationary && q.v > ABYSS * v) { /* the steps ran out */
+            q.bent = true;
+            stationary = descend(&q, index);
+        }
         if (stationary && (!found || fabs(q.objective - best) > 1e-4)) s->n_modes++;
         /* A stationary point beats any depth reached on the way into the abyss. */
         if (stationary < found || (stationary == found && !(q.objective < best - 1e-7))) continue;
