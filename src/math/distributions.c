@@ -51,11 +51,3 @@ double fi_rng_laplace(fi_rng *rng)
     double u = fi_rng_uniform(rng);
     return u < 0.5 ? log(2.0 * u) : -log(2.0 * (1.0 - u));
 }
-
-uint64_t fi_rng_poisson(fi_rng *rng, double mean)
-{
-    /* Sums of exponential waiting times; exact, and the means here are small (expected changepoints). */
-    uint64_t n = 0;
-    for (double left = mean + log(fi_rng_uniform(rng)); left > 0.0; left += log(fi_rng_uniform(rng))) n++;
-    return n;
-}

@@ -13,7 +13,5 @@ double fi_normal_quantile(double p);
 double fi_rng_normal(fi_rng *rng);
 /* Laplace with mean 0 and scale 1. */
 double fi_rng_laplace(fi_rng *rng);
-/* Poisson with the given mean >= 0. */
-uint64_t fi_rng_poisson(fi_rng *rng, double mean);
 
 #endif

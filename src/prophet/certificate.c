@@ -31,6 +31,13 @@ static const struct {
               FIELD("stop", TEXT, stop)};
 enum { N_FIELDS = sizeof fields / sizeof *fields };
 
+prophet_certificate prophet_certificate_none(void)
+{
+    prophet_certificate none;
+    prophet_certificate_get(NULL, &none);
+    return none;
+}
+
 int prophet_certificate_put(json_t *to, const prophet_certificate *c)
 {
     int bad = 0;

@@ -296,7 +296,7 @@ static ftl_status solve(const prophet_problem *p, prophet_point *x, prophet_cert
 
 ftl_status prophet_solve_exact(const prophet_problem *p, prophet_point *x, prophet_certificate *cert, ftl_error *err)
 {
-    *cert = (prophet_certificate){.barrier_sigma = NAN, .condition = NAN};
+    *cert = prophet_certificate_none();
     prophet_columns columns;
     ftl_status st = prophet_columns_init(&columns, p, err);
     if (st) return st;
@@ -310,14 +310,7 @@ ftl_status prophet_solve_exact(const prophet_problem *p, prophet_point *x, proph
     fi_free(reduced.beta);
     prophet_columns_release(&columns);
     if (st) return st;
-    prophet_certificate found = *cert;
     if ((st = prophet_certify(p, x, cert, err))) return st;
-    cert->barrier_sigma = found.barrier_sigma;
-    cert->condition = found.condition;
-    cert->n_modes = found.n_modes;
-    cert->iterations = found.iterations;
-    cert->factorisations = found.factorisations;
-    cert->degenerate = found.degenerate;
     cert->exact_log_posterior = cert->log_posterior;
     if (!isfinite(cert->log_posterior) || !isfinite(x->sigma))
         return fi_fail(err, FTL_ENUMERIC,
@@ -335,17 +328,14 @@ ftl_status prophet_certify(const prophet_problem *p, const prophet_point *x, pro
     prophet_design_pack(&s.design, x, s.best);
     prophet_exact_recenter(&s, s.best);
     double v = x->sigma * x->sigma, gap = NAN;
-    *cert = (prophet_certificate){.barrier_sigma = NAN,
-                                  .condition = NAN,
-                                  .stan_log_posterior = NAN,
-                                  .exact_log_posterior = NAN,
-                                  .convex = !s.design.nonlinear};
+    cert->convex = !s.design.nonlinear;
     cert->kkt_residual = prophet_exact_kkt(&s, s.best, s.lasso.b, s.lasso.rr, v, &gap);
     cert->duality_gap = cert->convex ? gap : NAN;
     cert->log_posterior = -prophet_exact_objective(&s, s.best, s.lasso.rr, v);
     /* Rounding alone leaves about eps |J|'|r| / v in the gradient: the bar for "converged" where v is tiny. */
     double attainable = 1e-15 * sqrt((double)p->T) / v;
     cert->converged = cert->kkt_residual <= fmax(1e-6, attainable);
+    cert->n_active = 0;
     for (size_t j = 0; j < s.design.S; j++) cert->n_active += s.best[s.design.r + j] != 0;
     prophet_exact_release(&s);
     return FTL_OK;

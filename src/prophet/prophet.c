@@ -56,18 +56,17 @@ static ftl_status constant_fit(const prophet_problem *p, prophet_point *x, proph
 static ftl_status stan_fit(const prophet_model *model, const prophet_problem *p, prophet_point *x,
                            prophet_certificate *cert, ftl_error *err)
 {
+    *cert = prophet_certificate_none();
     ftl_status st = prophet_solve_stan(p, (prophet_algorithm)model->config.algorithm, model->config.max_iterations,
                                        false, x, cert, err);
     if (st) return st;
     double *best = fi_calloc(p->S + p->K, sizeof *best);
     if (!best) return fi_fail_memory(err);
     prophet_point exact = {0, 0, 1, best, best + p->S};
-    prophet_certificate stop = *cert, other = {0};
+    prophet_certificate other;
+    bool converged = cert->converged;      /* by Stan's own rules */
     st = prophet_certify(p, x, cert, err); /* how far the stopping point is from an optimum */
-    cert->stan_log_posterior = stop.stan_log_posterior;
-    cert->converged = stop.converged; /* by Stan's own rules */
-    cert->iterations = stop.iterations;
-    memcpy(cert->stop, stop.stop, sizeof cert->stop);
+    cert->converged = converged;
     if (!st && prophet_solve_exact(p, &exact, &other, NULL) == FTL_OK) /* stays unknown if the exact solver refuses */
         cert->exact_log_posterior = other.log_posterior;
     fi_free(best);

@@ -139,9 +139,11 @@ void prophet_initial_point(const prophet_problem *p, prophet_point *x);
 
 /* exact.c: the certified optimum. x is written whole; its arrays must have their size. */
 ftl_status prophet_solve_exact(const prophet_problem *p, prophet_point *x, prophet_certificate *cert, ftl_error *err);
-/* Fills the certificate's lp and KKT fields for any point. */
+/* Of any point: log_posterior, kkt_residual, duality_gap, convex, converged, n_active; leaves the other fields alone. */
 ftl_status prophet_certify(const prophet_problem *p, const prophet_point *x, prophet_certificate *cert, ftl_error *err);
 
+/* Nothing known yet: reals NaN, counts 0. */
+prophet_certificate prophet_certificate_none(void);
 /* certificate.c: its members put into a JSON object (0, or -1 without memory), and read from one (absent: NaN, 0, false). */
 int prophet_certificate_put(json_t *to, const prophet_certificate *c);
 void prophet_certificate_get(const json_t *from, prophet_certificate *c);
