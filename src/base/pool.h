@@ -16,7 +16,7 @@ size_t fi_pool_n_threads(const fi_pool *pool);
 
 /*
  * Calls fn(user, i, thread) once for every i in [0, n), thread in [0, n_threads), and returns when all have returned.
- * Indices are handed out in ascending order. Not to be called from inside a task, nor from two threads at once.
+ * n < 2^32 - 1. Indices are handed out in ascending order. Not to be called from inside a task, nor from two threads at once.
  */
 void fi_pool_run(fi_pool *pool, size_t n, void (*fn)(void *user, size_t i, size_t thread), void *user);
 
