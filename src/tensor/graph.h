@@ -38,7 +38,7 @@ typedef struct fi_op {
     void (*backward)(fi_graph *graph, fi_node *node);
     unsigned keeps;     /* what backward reads beside node->grad and node->saved: FI_KEEP_OUT | FI_KEEP_IN(0) ... */
     bool may_overwrite; /* forward works with value == in[0]->value */
-    bool view;          /* value and grad are those of in[0] (+ offset): nothing is computed */
+    bool view;          /* value and grad are those of in[0] at node->offset; forward may be NULL */
 } fi_op;
 
 #define FI_KEEP_OUT   1u
@@ -57,13 +57,15 @@ struct fi_node {
     size_t n_saved;  /* asked for by the building call */
     fi_param *param; /* leaf that is a parameter */
     bool needs_grad, grad_ready;
-    size_t offset; /* of a view in its source */
-    struct fi_node_plan *plan;
+    size_t offset; /* of a view in in[0] */
+    size_t index;  /* place in the graph */
 };
 
 /* A graph over an engine; training: backward passes are possible, dropout is on, batch norm uses the batch. */
 ftl_status fi_graph_new(fi_engine *engine, bool training, fi_graph **out, ftl_error *err);
 void fi_graph_free(fi_graph *graph);
+/* Arithmetic of products whose B is not packed: FI_F32 (the default) or FI_BF16 with float sums. Before recording. */
+void fi_graph_products(fi_graph *graph, fi_dtype type);
 
 /* Leaves. Inputs are filled by the caller before each run, at fi_node.value (after fi_plan). */
 fi_node *fi_input(fi_graph *graph, int n_dims, const size_t *shape);
@@ -100,6 +102,9 @@ size_t fi_graph_bytes(const fi_graph *graph); /* of values, gradients and states
 /* For ops. */
 fi_engine *fi_graph_engine(const fi_graph *graph);
 bool fi_graph_training(const fi_graph *graph);
+fi_dtype fi_graph_product_type(const fi_graph *graph);
+/* This forward call computes a value again in a backward pass: running statistics have moved already. */
+bool fi_graph_recomputing(const fi_graph *graph);
 uint64_t fi_graph_key(const fi_graph *graph, uint64_t *step);
 /* A new node of that op, its attr a cleared block of attr_size bytes; NULL (and the graph has failed) without memory. */
 fi_node *fi_node_new(fi_graph *graph, const fi_op *op, int n_dims, const size_t *shape, size_t attr_size);
