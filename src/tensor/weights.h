@@ -16,7 +16,7 @@ typedef struct fi_stored {
     int n_dims; /* 0..8: a scalar has none */
     size_t shape[8], size;
     size_t stride[8]; /* in elements; row-major unless the file says otherwise (pickles) */
-    const void *data; /* mapped, unaligned, little endian */
+    const void *data; /* mapped, unaligned, in the file's byte order: fi_stored_read() knows it */
 } fi_stored;
 
 /*
@@ -25,10 +25,12 @@ typedef struct fi_stored {
  * @return FTL_OK; FTL_EIO; FTL_EDATA (file and tensor are named); FTL_ENOMEM
  */
 ftl_status fi_weights_open(const char *path, fi_weights **out, ftl_error *err);
+/* The same of a file's bytes in memory, borrowed until closing; `name` stands for it in messages. */
+ftl_status fi_weights_open_memory(const void *bytes, size_t size, const char *name, fi_weights **out, ftl_error *err);
 void fi_weights_close(fi_weights *weights);
 const char *fi_weights_path(const fi_weights *weights);
 size_t fi_weights_count(const fi_weights *weights);
-const fi_stored *fi_weights_at(const fi_weights *weights, size_t i);
+const fi_stored *fi_weights_at(const fi_weights *weights, size_t i);           /* in order of their names */
 const fi_stored *fi_weights_find(const fi_weights *weights, const char *name); /* NULL: none */
 /* The __metadata__ entry, or NULL. */
 const char *fi_weights_metadata(const fi_weights *weights, const char *key);
@@ -52,7 +54,7 @@ typedef struct fi_to_store {
     size_t shape[8];
     const void *data;
 } fi_to_store;
-/* metadata: n_metadata pairs of key and value. */
+/* metadata: n_metadata pairs of key and value; "format": "pt", which transformers asks for, is added where it is missing. */
 ftl_status fi_weights_write(const char *path, const fi_to_store *tensors, size_t n, const char *const *metadata,
                             size_t n_metadata, ftl_error *err);
 

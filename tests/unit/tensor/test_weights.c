@@ -1,0 +1,398 @@
+#include "check.h"
+
+#include "base/alloc.h"
+#include "tensor/weights.h"
+
+#include <sys/stat.h>
+
+/* ---- files made here ---- */
+
+static char folder[] = "/tmp/foretell-weights-XXXXXX";
+
+static const char *inside(const char *name)
+{
+    static char path[2][256];
+    static int turn;
+    turn = !turn;
+    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
+    return path[turn];
+}
+
+static void write_file(const char *path, const void *bytes, size_t n)
+{
+    FILE *f = fopen(path, "wb");
+    CHECK(f && fwrite(bytes, 1, n, f) == n && !fclose(f));
+}
+
+/* A safetensors file of a header and n zero bytes of data; returns its size. */
+static size_t compose(unsigned char *out, const char *header, size_t n)
+{
+    uint64_t length = strlen(header);
+    memcpy(out, &length, 8);
+    memcpy(out + 8, header, length);
+    memset(out + 8 + length, 0, n);
+    return 8 + (size_t)length + n;
+}
+
+static ftl_error err;
+
+static void check_refused(const void *bytes, size_t size, const char *why)
+{
+    fi_weights *w = (void *)1;
+    void *copy = malloc(size ? size : 1); /* so that a sanitizer sees reads past the end */
+    memcpy(copy, bytes, size);
+    CHECK_INT(fi_weights_open_memory(copy, size, "bad.safetensors", &w, &err), FTL_EDATA);
+    CHECK(w == NULL);
+    CHECK_CONTAINS(err.message, "bad.safetensors");
+    CHECK_CONTAINS(err.message, why);
+    free(copy);
+}
+
+/* ---- safetensors ---- */
+
+static void read_named(const fi_weights *w, const char *name, float *out)
+{
+    const fi_stored *t = fi_weights_find(w, name);
+    if (!t) fail_msg("no tensor %s", name);
+    if (fi_stored_read(w, t, out, &err)) fail_msg("%s", err.message);
+}
+
+/* The tensors of tools/make_weight_fixtures.py. */
+static void check_types(const fi_weights *w)
+{
+    float x[24];
+    CHECK_INT(fi_weights_count(w), 12);
+    for (size_t i = 1; i < 12; i++) CHECK(strcmp(fi_weights_at(w, i - 1)->name, fi_weights_at(w, i)->name) < 0);
+    static const char *const ramps[] = {"f32", "f16", "bf16"};
+    for (int k = 0; k < 3; k++) {
+        read_named(w, ramps[k], x);
+        for (int i = 0; i < 24; i++) CHECK(x[i] == (float)i / 8 - 1);
+    }
+    read_named(w, "f64", x);
+    for (int i = 0; i < 24; i++) CHECK(x[i] == (float)(((double)i / 8 - 1) / 3));
+    read_named(w, "i64", x);
+    CHECK(x[0] == -3 && x[5] == 2);
+    read_named(w, "i32", x);
+    CHECK(x[0] == -3 && x[5] == 2);
+    read_named(w, "i8", x);
+    CHECK(x[0] == -128 && x[1] == 0 && x[2] == 127);
+    read_named(w, "u8", x);
+    CHECK(x[0] == 0 && x[1] == 255);
+    read_named(w, "bool", x);
+    CHECK(x[0] == 1 && x[1] == 0 && x[2] == 1);
+    read_named(w, "scalar", x);
+    CHECK(x[0] == 2.5f);
+    read_named(w, "empty", NULL);
+    read_named(w, "na\xC3\xAFve", x);
+    CHECK(x[0] == 1);
+    const fi_stored *t = fi_weights_find(w, "bf16");
+    CHECK(t->type == FI_BF16 && t->n_dims == 4 && t->size == 24);
+    CHECK(t->shape[0] == 2 && t->shape[3] == 3 && t->stride[0] == 12 && t->stride[3] == 1);
+    t = fi_weights_find(w, "empty");
+    CHECK(t->n_dims == 2 && t->shape[0] == 0 && t->shape[1] == 5 && t->size == 0);
+    t = fi_weights_find(w, "scalar");
+    CHECK(t->n_dims == 0 && t->size == 1);
+    CHECK(fi_weights_find(w, "absent") == NULL);
+}
+
+TEST(a_file_of_all_types_is_read)
+{
+    fi_weights *w = NULL;
+    CHECK_INT(fi_weights_open(FTL_TEST_DATA "/weights/types.safetensors", &w, &err), FTL_OK);
+    check_types(w);
+    CHECK_TEXT(fi_weights_path(w), FTL_TEST_DATA "/weights/types.safetensors");
+    CHECK_TEXT(fi_weights_metadata(w, "format"), "pt");
+    CHECK(fi_weights_metadata(w, "pt") == NULL);
+    float x[24];
+    fi_weights_forget(w, fi_weights_find(w, "f32")); /* what was given back is read from the file again */
+    fi_weights_forget(w, fi_weights_find(w, "empty"));
+    read_named(w, "f32", x);
+    CHECK(x[23] == 23.0f / 8 - 1);
+    fi_weights_close(w);
+    fi_weights_close(NULL);
+}
+
+TEST(shards_are_found_through_their_index_and_folder)
+{
+    static const char *const paths[] = {FTL_TEST_DATA "/weights/shards/model.safetensors.index.json",
+                                        FTL_TEST_DATA "/weights/shards"};
+    for (int i = 0; i < 2; i++) {
+        fi_weights *w = NULL;
+        float x[4];
+        if (fi_weights_open(paths[i], &w, &err)) fail_msg("%s", err.message);
+        CHECK_INT(fi_weights_count(w), 2);
+        read_named(w, "a.weight", x);
+        CHECK(x[3] == 1.5f);
+        read_named(w, "b.weight", x);
+        CHECK(x[0] == -2.0f);
+        fi_weights_close(w);
+    }
+}
+
+static void check_index(const char *text, ftl_status status, const char *why)
+{
+    fi_weights *w = (void *)1;
+    write_file(inside("x.safetensors.index.json"), text, strlen(text));
+    CHECK_INT(fi_weights_open(inside("x.safetensors.index.json"), &w, &err), status);
+    CHECK(w == NULL);
+    CHECK_CONTAINS(err.message, why);
+}
+
+TEST(an_index_stays_in_its_folder_and_must_fit_its_shards)
+{
+    unsigned char bytes[256];
+    size_t n = compose(bytes, "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1);
+    write_file(inside("s1"), bytes, n);
+    write_file(inside("s2"), bytes, n);
+    check_index("{}", FTL_EDATA, "weight_map");
+    check_index("[", FTL_EDATA, "index.json:1");
+    check_index("{\"weight_map\":{\"a\":\"../s1\"}}", FTL_EDATA, "beside the index");
+    check_index("{\"weight_map\":{\"a\":\"/etc/passwd\"}}", FTL_EDATA, "beside the index");
+    check_index("{\"weight_map\":{\"a\":\"..\"}}", FTL_EDATA, "beside the index");
+    check_index("{\"weight_map\":{\"a\":\"\"}}", FTL_EDATA, "beside the index");
+    check_index("{\"weight_map\":{\"a\":7}}", FTL_EDATA, "tensor 'a'");
+    check_index("{\"weight_map\":{\"a\":\"s3\"}}", FTL_EIO, "s3: cannot open");
+    check_index("{\"weight_map\":{\"b\":\"s1\"}}", FTL_EDATA, "s1: has no tensor 'b'");
+    check_index("{\"weight_map\":{\"a\":\"s1\",\"b\":\"s2\"}}", FTL_EDATA, "'a' is there twice");
+    fi_weights *w = NULL;
+    write_file(inside("x.safetensors.index.json"), "{\"weight_map\":{\"a\":\"s1\"}}", 25);
+    CHECK_INT(fi_weights_open(inside("x.safetensors.index.json"), &w, &err), FTL_OK);
+    fi_weights_close(w);
+}
+
+TEST(paths_without_weights_are_refused)
+{
+    fi_weights *w = (void *)1;
+    CHECK_INT(fi_weights_open(inside("absent"), &w, &err), FTL_EIO);
+    CHECK_CONTAINS(err.message, "absent: cannot open");
+    CHECK_INT(fi_weights_open(folder, &w, &err), FTL_EDATA);
+    CHECK_CONTAINS(err.message, "no weights here");
+    write_file(inside("empty"), "", 0);
+    CHECK_INT(fi_weights_open(inside("empty"), &w, &err), FTL_EDATA);
+    CHECK_CONTAINS(err.message, "is empty");
+    CHECK_INT(mkfifo(inside("pipe"), 0600), 0);
+    CHECK_INT(fi_weights_open(inside("pipe"), &w, &err), FTL_EDATA);
+    CHECK_CONTAINS(err.message, "regular files");
+    CHECK(w == NULL);
+}
+
+TEST(headers_that_lie_are_refused)
+{
+    static const struct {
+        const char *header;
+        size_t n; /* bytes of data */
+        const char *why;
+    } bad[] = {
+        {"[]", 0, "must be an object"},
+        {"{\"a\":3}", 0, "tensor 'a'"},
+        {"{\"a\":{}}", 0, "dtype, shape and data_offsets"},
+        {"{", 0, "not valid JSON"},
+        {"{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "F8_E4M3"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[-1],\"data_offsets\":[0,1]}}", 1, "not negative"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1.0],\"data_offsets\":[0,1]}}", 1, "whole numbers"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, "8 dimensions"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}}", 1, "ascending"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,0]}}", 1, "ascending"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[-1,0]}}", 1, "ascending"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", 1, "cut short"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,9223372036854775807]}}", 1, "cut short"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,9223372036854775808]}}", 1, "not valid JSON"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "not what its shape needs"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", 0, "not what its shape"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, "not what its"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
+         "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}",
+         3, "tensor 'b': its data overlap"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+         "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]}}",
+         3, "tensor 'b': unused bytes"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 2, "belong to none"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+         "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+         2, "duplicate"},
+        {"{\"__metadata__\":{\"a\":1}}", 0, "__metadata__"},
+        {"{\"__metadata__\":[]}", 0, "__metadata__"},
+    };
+    unsigned char bytes[1024];
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        check_refused(bytes, compose(bytes, bad[i].header, bad[i].n), bad[i].why);
+    check_refused("", 0, "cut short");
+    check_refused("1234567", 7, "cut short");
+    static const uint64_t lengths[] = {1, 100, 0x7FFFFFFFFFFFFFFFu, 0xFFFFFFFFFFFFFFFFu, 0xFFFFFFFFFFFFFFF8u};
+    for (size_t i = 0; i < 5; i++) {
+        memcpy(bytes, &lengths[i], 8);
+        check_refused(bytes, 8, "cut short");
+    }
+    size_t n = compose(bytes, "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4);
+    for (size_t cut = 0; cut < n; cut++) check_refused(bytes, cut, "");
+}
+
+TEST(a_deep_header_is_refused)
+{
+    size_t n = 100000;
+    unsigned char *bytes = malloc(n + 8);
+    memcpy(bytes, &(uint64_t){n}, 8);
+    memset(bytes + 8, '[', n);
+    check_refused(bytes, n + 8, "depth");
+    free(bytes);
+}
+
+TEST(weights_that_are_no_numbers_are_refused_by_name)
+{
+    static const uint16_t patterns[] = {0x7FC0, 0x7F80, 0xFF80};
+    unsigned char bytes[256];
+    for (int i = 0; i < 3; i++) {
+        float x[2];
+        fi_weights *w = NULL;
+        size_t n = compose(bytes, "{\"layer.weight\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4);
+        memcpy(bytes + n - 2, &patterns[i], 2);
+        CHECK_INT(fi_weights_open_memory(bytes, n, "m.safetensors", &w, &err), FTL_OK);
+        CHECK_INT(fi_stored_read(w, fi_weights_at(w, 0), x, &err), FTL_EDATA);
+        CHECK_CONTAINS(err.message, "m.safetensors: tensor 'layer.weight': number 1 is ");
+        CHECK_CONTAINS(err.message, i ? "infinite" : "NaN");
+        fi_weights_close(w);
+    }
+}
+
+TEST(opening_survives_lack_of_memory)
+{
+    static const char *const paths[] = {FTL_TEST_DATA "/weights/types.safetensors", FTL_TEST_DATA "/weights/shards"};
+    for (int i = 0; i < 2; i++) {
+        ftl_status st = FTL_ENOMEM;
+        for (long n = 0; st == FTL_ENOMEM && n < 1000; n++) {
+            fi_weights *w = NULL;
+            fi_alloc_fail_after(n);
+            st = fi_weights_open(paths[i], &w, &err);
+            fi_alloc_fail_after(-1);
+            CHECK((st == FTL_OK) == (w != NULL));
+            fi_weights_close(w);
+        }
+        CHECK_INT(st, FTL_OK);
+    }
+}
+
+/* ---- writing ---- */
+
+static const int64_t longs[] = {-3, -2, -1, 0, 1, 2};
+static const int32_t ints[] = {-3, -2, -1, 0, 1, 2};
+static const signed char bytes8[] = {-128, 0, 127};
+static const unsigned char bytes_u8[] = {0, 255}, booleans[] = {1, 0, 1};
+static float ramp[24];
+static double thirds[24];
+
+/* The same tensors as tools/make_weight_fixtures.py, in another order. */
+static size_t own_types(fi_to_store *out)
+{
+    static const float scalar = 2.5f, one = 1.0f;
+    for (int i = 0; i < 24; i++) {
+        ramp[i] = (float)i / 8 - 1;
+        thirds[i] = ((double)i / 8 - 1) / 3;
+    }
+    const fi_to_store all[] = {
+        {"u8", FI_U8, 1, {2}, bytes_u8},        {"scalar", FI_F32, 0, {0}, &scalar},
+        {"bool", FI_BOOL, 1, {3}, booleans},    {"i8", FI_I8, 1, {3}, bytes8},
+        {"i32", FI_I32, 2, {3, 2}, ints},       {"i64", FI_I64, 1, {6}, longs},
+        {"f16", FI_F16, 2, {1, 24}, ramp},      {"f64", FI_F64, 2, {4, 6}, thirds},
+        {"empty", FI_F32, 2, {0, 5}, NULL},     {"f32", FI_F32, 3, {2, 3, 4}, ramp},
+        {"na\xC3\xAFve", FI_F32, 1, {1}, &one}, {"bf16", FI_BF16, 4, {2, 2, 2, 3}, ramp},
+    };
+    memcpy(out, all, sizeof all);
+    return sizeof all / sizeof *all;
+}
+
+static char *slurp(const char *path, size_t *n)
+{
+    FILE *f = fopen(path, "rb");
+    CHECK(f != NULL);
+    char *bytes = malloc(100000);
+    *n = fread(bytes, 1, 100000, f);
+    fclose(f);
+    return bytes;
+}
+
+TEST(a_written_file_is_byte_for_byte_what_python_writes)
+{
+    fi_to_store own[12];
+    size_t n = own_types(own), size, expected_size;
+    CHECK_INT(fi_weights_write(inside("own.safetensors"), own, n, NULL, 0, &err), FTL_OK);
+    char *bytes = slurp(inside("own.safetensors"), &size);
+    char *expected = slurp(FTL_TEST_DATA "/weights/types.safetensors", &expected_size);
+    CHECK_INT(size, expected_size);
+    CHECK(!memcmp(bytes, expected, size));
+    free(bytes);
+    free(expected);
+}
+
+TEST(large_tensors_and_metadata_come_back)
+{
+    size_t n = 10001;
+    float *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y);
+    for (size_t i = 0; i < n; i++) x[i] = (float)(i % 2000) * 0.125f - 100.0f;
+    static const char *const metadata[] = {"config", "{\"a\": \"\xC3\xA9\"}", "format", "own"};
+    fi_to_store half = {"h", FI_F16, 1, {n}, x};
+    fi_weights *w = NULL;
+    CHECK_INT(fi_weights_write(inside("h.safetensors"), &half, 1, metadata, 2, &err), FTL_OK);
+    CHECK_INT(fi_weights_open(inside("h.safetensors"), &w, &err), FTL_OK);
+    read_named(w, "h", y);
+    CHECK(!memcmp(x, y, n * sizeof *x));
+    CHECK_TEXT(fi_weights_metadata(w, "config"), "{\"a\": \"\xC3\xA9\"}");
+    CHECK_TEXT(fi_weights_metadata(w, "format"), "own");
+    CHECK(((uintptr_t)fi_weights_at(w, 0)->data & 7) == 0);
+    fi_weights_forget(w, fi_weights_at(w, 0));
+    read_named(w, "h", y);
+    CHECK(!memcmp(x, y, n * sizeof *x));
+    fi_weights_close(w);
+    free(x);
+    free(y);
+}
+
+TEST(what_cannot_be_stored_is_refused_and_leaves_the_old_file)
+{
+    static const float x[2] = {1, 2};
+    fi_weights *w = NULL;
+    fi_to_store good = {"a", FI_F32, 1, {2}, x}, bad[2] = {good, good};
+    const char *path = inside("kept.safetensors");
+    char kept[256];
+    snprintf(kept, sizeof kept, "%s", path);
+    CHECK_INT(fi_weights_write(kept, &good, 1, NULL, 0, &err), FTL_OK);
+    CHECK_INT(fi_weights_write(kept, bad, 2, NULL, 0, &err), FTL_EINVAL);
+    CHECK_CONTAINS(err.message, "tensor 'a': the name is given twice");
+    bad[0].name = "__metadata__";
+    CHECK_INT(fi_weights_write(kept, bad, 1, NULL, 0, &err), FTL_EINVAL);
+    bad[0].name = "\xFF";
+    CHECK_INT(fi_weights_write(kept, bad, 1, NULL, 0, &err), FTL_EINVAL);
+    bad[0].name = "b";
+    bad[0].shape[0] = SIZE_MAX / 2;
+    CHECK_INT(fi_weights_write(kept, bad, 1, NULL, 0, &err), FTL_EINVAL);
+    CHECK_INT(fi_weights_write(inside("no/where.safetensors"), &good, 1, NULL, 0, &err), FTL_EIO);
+    CHECK_INT(fi_weights_open(kept, &w, &err), FTL_OK);
+    CHECK_INT(fi_weights_count(w), 1);
+    fi_weights_close(w);
+}
+
+static int clean(void **state)
+{
+    (void)state;
+    char command[300];
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_of_all_types_is_read),
+        cmocka_unit_test(shards_are_found_through_their_index_and_folder),
+        cmocka_unit_test(an_index_stays_in_its_folder_and_must_fit_its_shards),
+        cmocka_unit_test(paths_without_weights_are_refused),
+        cmocka_unit_test(headers_that_lie_are_refused),
+        cmocka_unit_test(a_deep_header_is_refused),
+        cmocka_unit_test(weights_that_are_no_numbers_are_refused_by_name),
+        cmocka_unit_test(opening_survives_lack_of_memory),
+        cmocka_unit_test(a_written_file_is_byte_for_byte_what_python_writes),
+        cmocka_unit_test(large_tensors_and_metadata_come_back),
+        cmocka_unit_test(what_cannot_be_stored_is_refused_and_leaves_the_old_file),
+    };
+    if (!mkdtemp(folder)) return 1;
+    return cmocka_run_group_tests(tests, NULL, clean);
+}
