@@ -19,7 +19,7 @@
 
 enum { CHUNK = 1 << 16 }; /* bytes asked of the system at a time, where they go through the inflater */
 
-struct fi_input {
+struct fi_stream {
     char *name;
     int fd;     /* -1: memory */
     bool owned; /* fd is ours to close */
@@ -37,7 +37,7 @@ static const char *display_name(const char *path)
     return strcmp(path, "-") ? path : "standard input";
 }
 
-static ftl_status read_fd(fi_input *in, void *buffer, size_t n, size_t *got, ftl_error *err)
+static ftl_status read_fd(fi_stream *in, void *buffer, size_t n, size_t *got, ftl_error *err)
 {
     *got = 0;
     while (*got < n) {
@@ -53,7 +53,7 @@ static ftl_status read_fd(fi_input *in, void *buffer, size_t n, size_t *got, ftl
 }
 
 /* Raw bytes: those read ahead first, then the file. */
-static ftl_status read_raw(fi_input *in, void *buffer, size_t n, size_t *got, ftl_error *err)
+static ftl_status read_raw(fi_stream *in, void *buffer, size_t n, size_t *got, ftl_error *err)
 {
     size_t ahead = in->left < n ? in->left : n, more = 0;
     if (ahead) memcpy(buffer, in->next, ahead);
@@ -69,14 +69,14 @@ static ftl_status read_raw(fi_input *in, void *buffer, size_t n, size_t *got, ft
 }
 
 /* Makes sure that compressed bytes are at hand, if there are any left. */
-static ftl_status refill(fi_input *in, ftl_error *err)
+static ftl_status refill(fi_stream *in, ftl_error *err)
 {
     if (in->left || in->fd < 0) return FTL_OK;
     in->next = in->chunk;
     return read_fd(in, in->chunk, CHUNK, &in->left, err);
 }
 
-static ftl_status read_gzip(fi_input *in, void *buffer, size_t n, size_t *got, ftl_error *err)
+static ftl_status read_gzip(fi_stream *in, void *buffer, size_t n, size_t *got, ftl_error *err)
 {
     z_stream *z = &in->inflater;
     *got = 0;
@@ -124,7 +124,7 @@ static void zlib_free(void *opaque, void *block)
 }
 
 /* Looks at the first two bytes: gzip or not. */
-static ftl_status begin(fi_input *in, ftl_error *err)
+static ftl_status begin(fi_stream *in, ftl_error *err)
 {
     in->begun = true;
     if (in->fd >= 0) {
@@ -143,7 +143,7 @@ static ftl_status begin(fi_input *in, ftl_error *err)
     return FTL_OK;
 }
 
-ftl_status fi_input_read(fi_input *in, void *buffer, size_t n, size_t *got, ftl_error *err)
+ftl_status fi_stream_read(fi_stream *in, void *buffer, size_t n, size_t *got, ftl_error *err)
 {
     *got = 0;
     ftl_status st = in->begun ? FTL_OK : begin(in, err);
@@ -151,9 +151,9 @@ ftl_status fi_input_read(fi_input *in, void *buffer, size_t n, size_t *got, ftl_
     return in->gzip ? read_gzip(in, buffer, n, got, err) : read_raw(in, buffer, n, got, err);
 }
 
-static ftl_status new_input(const char *name, fi_input **out, ftl_error *err)
+static ftl_status new_input(const char *name, fi_stream **out, ftl_error *err)
 {
-    fi_input *in = fi_calloc(1, sizeof *in);
+    fi_stream *in = fi_calloc(1, sizeof *in);
     *out = NULL;
     if (!in) return fi_fail_memory(err);
     in->fd = -1;
@@ -166,11 +166,11 @@ static ftl_status new_input(const char *name, fi_input **out, ftl_error *err)
     return FTL_OK;
 }
 
-ftl_status fi_input_open(const char *path, fi_input **out, ftl_error *err)
+ftl_status fi_stream_open(const char *path, fi_stream **out, ftl_error *err)
 {
     ftl_status st = new_input(display_name(path), out, err);
     if (st) return st;
-    fi_input *in = *out;
+    fi_stream *in = *out;
     struct stat info;
     *out = NULL;
     in->chunk = fi_alloc(CHUNK, 1);
@@ -196,11 +196,11 @@ ftl_status fi_input_open(const char *path, fi_input **out, ftl_error *err)
     *out = in;
     return FTL_OK;
 fail:
-    fi_input_close(in);
+    fi_stream_close(in);
     return st;
 }
 
-ftl_status fi_input_memory(const char *text, size_t size, const char *name, fi_input **out, ftl_error *err)
+ftl_status fi_stream_memory(const char *text, size_t size, const char *name, fi_stream **out, ftl_error *err)
 {
     ftl_status st = new_input(name, out, err);
     if (st) return st;
@@ -209,14 +209,14 @@ ftl_status fi_input_memory(const char *text, size_t size, const char *name, fi_i
     return FTL_OK;
 }
 
-double fi_input_progress(const fi_input *in)
+double fi_stream_progress(const fi_stream *in)
 {
     uint64_t done = atomic_load_explicit(&in->done, memory_order_relaxed);
     if (in->size == 0) return -1.0;
     return done < in->size ? (double)done / (double)in->size : 1.0;
 }
 
-void fi_input_close(fi_input *in)
+void fi_stream_close(fi_stream *in)
 {
     if (!in) return;
     if (in->gzip) inflateEnd(&in->inflater);
@@ -228,17 +228,17 @@ void fi_input_close(fi_input *in)
 
 ftl_status fi_file_read(const char *path, size_t max_size, char **data, size_t *size, ftl_error *err)
 {
-    fi_input *in = NULL;
+    fi_stream *in = NULL;
     char *text = NULL;
     size_t n = 0, capacity = 0, got = 0;
     *data = NULL;
-    ftl_status st = fi_input_open(path, &in, err);
+    ftl_status st = fi_stream_open(path, &in, err);
     while (!st) {
         if (fi_grow(&text, &capacity, n + CHUNK + 1, 1)) {
             st = fi_fail_memory(err);
             break;
         }
-        st = fi_input_read(in, text + n, CHUNK, &got, err);
+        st = fi_stream_read(in, text + n, CHUNK, &got, err);
         n += got;
         if (!st && n > max_size)
             st = fi_fail(err, FTL_EDATA, "%s: is longer than %zu bytes, the most that is read here", display_name(path),
@@ -252,7 +252,7 @@ ftl_status fi_file_read(const char *path, size_t max_size, char **data, size_t *
         text = NULL;
     }
     fi_free(text);
-    fi_input_close(in);
+    fi_stream_close(in);
     return st;
 }
 

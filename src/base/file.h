@@ -6,16 +6,16 @@
 
 /*
  * A stream of bytes from a file, standard input ("-") or memory, gunzipped where it begins with the gzip magic.
- * fi_input_read() fills buffer[0, n) as far as the stream goes: *got < n only at its end.
+ * fi_stream_read() fills buffer[0, n) as far as the stream goes: *got < n only at its end.
  */
-typedef struct fi_input fi_input;
-ftl_status fi_input_open(const char *path, fi_input **out, ftl_error *err);
+typedef struct fi_stream fi_stream;
+ftl_status fi_stream_open(const char *path, fi_stream **out, ftl_error *err);
 /* Borrows text[0, size); `name` stands for it in messages. */
-ftl_status fi_input_memory(const char *text, size_t size, const char *name, fi_input **out, ftl_error *err);
-ftl_status fi_input_read(fi_input *input, void *buffer, size_t n, size_t *got, ftl_error *err);
+ftl_status fi_stream_memory(const char *text, size_t size, const char *name, fi_stream **out, ftl_error *err);
+ftl_status fi_stream_read(fi_stream *input, void *buffer, size_t n, size_t *got, ftl_error *err);
 /* Share of the stream read, 0..1; negative if its size is not known. May be called while another thread reads. */
-double fi_input_progress(const fi_input *input);
-void fi_input_close(fi_input *input);
+double fi_stream_progress(const fi_stream *input);
+void fi_stream_close(fi_stream *input);
 
 /*
  * Reads a whole file ("-" is standard input), gunzipping it if it begins with the gzip magic. *data is NUL-terminated

@@ -6,20 +6,20 @@
 
 ftl_status ftl_input_open(const char *path, ftl_input **out, ftl_error *err)
 {
-    fi_input *input = NULL;
-    ftl_status st = fi_input_open(path, &input, err);
+    fi_stream *input = NULL;
+    ftl_status st = fi_stream_open(path, &input, err);
     *out = (ftl_input *)input;
     return st;
 }
 
 ftl_status ftl_input_read(ftl_input *input, void *buffer, size_t n, size_t *got, ftl_error *err)
 {
-    return fi_input_read((fi_input *)input, buffer, n, got, err);
+    return fi_stream_read((fi_stream *)input, buffer, n, got, err);
 }
 
 void ftl_input_close(ftl_input *input)
 {
-    fi_input_close((fi_input *)input);
+    fi_stream_close((fi_stream *)input);
 }
 
 /* ftl_file and ftl_input are never defined: a handle of the one type is a handle of the other. */

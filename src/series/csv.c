@@ -165,7 +165,7 @@ static ftl_status find_columns(fi_csv *csv, char **names, const ftl_csv_options 
     return FTL_OK;
 }
 
-ftl_status fi_csv_open(fi_csv *csv, fi_input *input, const char *name, const ftl_csv_options *options, size_t look,
+ftl_status fi_csv_open(fi_csv *csv, fi_stream *input, const char *name, const ftl_csv_options *options, size_t look,
                        ftl_error *err)
 {
     static const ftl_csv_options defaults = {0};
@@ -602,7 +602,7 @@ ftl_status fi_csv_no_rows(const fi_csv *csv, ftl_error *err)
     return fi_fail(err, FTL_EDATA, "%s: has a header but no rows", csv->rows.name);
 }
 
-static ftl_status read_whole(fi_input *input, const char *name, const ftl_csv_options *options, ftl_panel **out,
+static ftl_status read_whole(fi_stream *input, const char *name, const ftl_csv_options *options, ftl_panel **out,
                              ftl_error *err)
 {
     fi_csv csv;
@@ -617,17 +617,17 @@ static ftl_status read_whole(fi_input *input, const char *name, const ftl_csv_op
 
 ftl_status ftl_panel_read_csv(const char *path, const ftl_csv_options *options, ftl_panel **out, ftl_error *err)
 {
-    fi_input *input;
+    fi_stream *input;
     *out = NULL;
-    ftl_status st = fi_input_open(path, &input, err);
+    ftl_status st = fi_stream_open(path, &input, err);
     return st ? st : read_whole(input, strcmp(path, "-") ? path : "standard input", options, out, err);
 }
 
 ftl_status ftl_panel_parse_csv(const char *text, size_t size, const char *name, const ftl_csv_options *options,
                                ftl_panel **out, ftl_error *err)
 {
-    fi_input *input;
+    fi_stream *input;
     *out = NULL;
-    ftl_status st = fi_input_memory(text, size, name, &input, err);
+    ftl_status st = fi_stream_memory(text, size, name, &input, err);
     return st ? st : read_whole(input, name, options, out, err);
 }

@@ -30,7 +30,7 @@ typedef struct fi_csv {
  * Takes over `input`, also on failure, and reads the header. `options` may be NULL and is not needed afterwards. The
  * first read takes in up to `look` bytes; csv->rows.at_end then says whether that was all.
  */
-ftl_status fi_csv_open(fi_csv *csv, fi_input *input, const char *name, const ftl_csv_options *options, size_t look,
+ftl_status fi_csv_open(fi_csv *csv, fi_stream *input, const char *name, const ftl_csv_options *options, size_t look,
                        ftl_error *err);
 void fi_csv_close(fi_csv *csv);
 

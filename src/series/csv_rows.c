@@ -9,7 +9,7 @@ enum { MAX_ROW = 1 << 26 };
 
 typedef enum split { SPLIT_ROW, SPLIT_BLANK, SPLIT_END, SPLIT_MORE, SPLIT_BAD } split;
 
-ftl_status fi_rows_init(fi_rows *rows, fi_input *input, const char *name, size_t max_fields, size_t capacity,
+ftl_status fi_rows_init(fi_rows *rows, fi_stream *input, const char *name, size_t max_fields, size_t capacity,
                         ftl_error *err)
 {
     *rows = (fi_rows){.input = input, .line = 1, .line_after = 1, .max_fields = max_fields};
@@ -27,7 +27,7 @@ ftl_status fi_rows_init(fi_rows *rows, fi_input *input, const char *name, size_t
 
 void fi_rows_release(fi_rows *rows)
 {
-    fi_input_close(rows->input);
+    fi_stream_close(rows->input);
     fi_free(rows->name);
     fi_free(rows->fields);
     fi_free(rows->buffer);
@@ -38,7 +38,7 @@ void fi_rows_release(fi_rows *rows)
 static ftl_status fill(fi_rows *rows, ftl_error *err)
 {
     size_t got;
-    ftl_status st = fi_input_read(rows->input, rows->buffer + rows->end, rows->capacity - rows->end, &got, err);
+    ftl_status st = fi_stream_read(rows->input, rows->buffer + rows->end, rows->capacity - rows->end, &got, err);
     rows->end += got;
     rows->at_end = rows->end < rows->capacity;
     rows->buffer[rows->end] = '\n';

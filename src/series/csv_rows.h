@@ -11,7 +11,7 @@ typedef struct fi_field {
 } fi_field;
 
 typedef struct fi_rows {
-    fi_input *input;             /* owned */
+    fi_stream *input;            /* owned */
     char *name;                  /* of the file, for messages */
     char *buffer;                /* [capacity + 1]: the byte after the last one read is a newline, so that scans end */
     size_t capacity, begin, end; /* unread bytes: buffer[begin, end) */
@@ -27,7 +27,7 @@ typedef struct fi_rows {
 #define FI_ROWS_CAPACITY ((size_t)1 << 18)
 
 /* Takes over `input`, also on failure. The first read takes in up to `capacity` bytes. */
-ftl_status fi_rows_init(fi_rows *rows, fi_input *input, const char *name, size_t max_fields, size_t capacity,
+ftl_status fi_rows_init(fi_rows *rows, fi_stream *input, const char *name, size_t max_fields, size_t capacity,
                         ftl_error *err);
 /* Makes rows->fields the next row that is not blank, until fi_rows_take(). *have is false at the end of the input. */
 ftl_status fi_rows_peek(fi_rows *rows, bool *have, ftl_error *err);

@@ -87,10 +87,10 @@ static ftl_status look_for_order(ftl_panel_reader *r, bool *mixed, ftl_error *er
     while (n && begin[n - 1] != '\n' && begin[n - 1] != '\r') n--; /* whole rows only */
     *mixed = false;
     if (at == FI_NO_ID || !n) return FTL_OK;
-    fi_input *input;
+    fi_stream *input;
     fi_rows rows;
     char *previous = NULL;
-    ftl_status st = fi_input_memory(begin, n, from->name, &input, err);
+    ftl_status st = fi_stream_memory(begin, n, from->name, &input, err);
     if (!st) st = fi_rows_init(&rows, input, from->name, from->max_fields, FI_ROWS_CAPACITY, err);
     if (st) return st;
     for (bool have; !*mixed && !fi_rows_peek(&rows, &have, NULL) && have && at < rows.n_fields; fi_rows_take(&rows)) {
@@ -160,13 +160,13 @@ static ftl_status copy_series(const ftl_panel *from, size_t first, size_t last, 
 
 /* ---- the reader ---- */
 
-ftl_status fi_panel_reader_open(fi_input *input, const char *name, const ftl_csv_options *options, size_t whole_size,
+ftl_status fi_panel_reader_open(fi_stream *input, const char *name, const ftl_csv_options *options, size_t whole_size,
                                 ftl_panel_reader **out, ftl_error *err)
 {
     *out = NULL;
     ftl_panel_reader *r = fi_calloc(1, sizeof *r);
     if (!r) {
-        fi_input_close(input);
+        fi_stream_close(input);
         return fi_fail_memory(err);
     }
     size_t look = whole_size < 64 ? 64 : whole_size + 1; /* enough to tell what kind of file it is */
@@ -188,9 +188,9 @@ ftl_status fi_panel_reader_open(fi_input *input, const char *name, const ftl_csv
 ftl_status ftl_panel_reader_open(const char *path, const ftl_csv_options *options, ftl_panel_reader **out,
                                  ftl_error *err)
 {
-    fi_input *input;
+    fi_stream *input;
     *out = NULL;
-    ftl_status st = fi_input_open(path, &input, err);
+    ftl_status st = fi_stream_open(path, &input, err);
     return st ? st
               : fi_panel_reader_open(input, strcmp(path, "-") ? path : "standard input", options, (size_t)64 << 20, out,
                                      err);
@@ -231,7 +231,7 @@ ftl_status ftl_panel_reader_next(ftl_panel_reader *r, size_t max_rows, ftl_panel
     st = fi_csv_read(&r->csv, max_rows, begin_id, r, out, err);
     if (!st && !*out && !r->begun) st = fi_csv_no_rows(&r->csv, err);
     r->begun = r->begun || *out;
-    atomic_store(&r->progress, fi_input_progress(r->csv.rows.input));
+    atomic_store(&r->progress, fi_stream_progress(r->csv.rows.input));
     return st;
 }
 

@@ -7,7 +7,7 @@
 #include <foretell/series.h>
 
 /* Takes over `input`, also on failure. Inputs of up to whole_size bytes are read whole. */
-ftl_status fi_panel_reader_open(fi_input *input, const char *name, const ftl_csv_options *options, size_t whole_size,
+ftl_status fi_panel_reader_open(fi_stream *input, const char *name, const ftl_csv_options *options, size_t whole_size,
                                 ftl_panel_reader **out, ftl_error *err);
 
 #endif

@@ -49,11 +49,11 @@ static void check_same(const ftl_series *a, const ftl_series *b)
 static ftl_status read_batches(const char *text, size_t size, const ftl_csv_options *options, size_t whole_size,
                                size_t max_rows, const ftl_panel *whole, size_t *n, ftl_error *err)
 {
-    fi_input *input = NULL;
+    fi_stream *input = NULL;
     ftl_panel_reader *reader = NULL;
     ftl_panel *part = NULL;
     *n = 0;
-    ftl_status st = fi_input_memory(text, size, "fuzz", &input, err);
+    ftl_status st = fi_stream_memory(text, size, "fuzz", &input, err);
     if (!st) st = fi_panel_reader_open(input, "fuzz", options, whole_size, &reader, err);
     while (!st) {
         st = ftl_panel_reader_next(reader, max_rows, &part, err);

@@ -293,28 +293,28 @@ TEST(reading_checks_the_size)
 
 TEST(input_tells_how_far_it_is)
 {
-    fi_input *in;
+    fi_stream *in;
     char buffer[4];
     size_t got;
-    CHECK_INT(fi_input_memory("12345678", 8, "m", &in, NULL), FTL_OK);
-    CHECK_NEAR(fi_input_progress(in), 0, 0);
+    CHECK_INT(fi_stream_memory("12345678", 8, "m", &in, NULL), FTL_OK);
+    CHECK_NEAR(fi_stream_progress(in), 0, 0);
     for (int i = 1; i <= 2; i++) {
-        CHECK_INT(fi_input_read(in, buffer, 4, &got, NULL), FTL_OK);
+        CHECK_INT(fi_stream_read(in, buffer, 4, &got, NULL), FTL_OK);
         CHECK_INT(got, 4);
-        CHECK_NEAR(fi_input_progress(in), i / 2.0, 0);
+        CHECK_NEAR(fi_stream_progress(in), i / 2.0, 0);
     }
-    CHECK_INT(fi_input_read(in, buffer, 4, &got, NULL), FTL_OK);
+    CHECK_INT(fi_stream_read(in, buffer, 4, &got, NULL), FTL_OK);
     CHECK_INT(got, 0);
-    fi_input_close(in);
-    fi_input_close(NULL);
+    fi_stream_close(in);
+    fi_stream_close(NULL);
     write_file(in_folder("p"), "abcd");
-    CHECK_INT(fi_input_open(in_folder("p"), &in, NULL), FTL_OK);
-    CHECK_INT(fi_input_read(in, buffer, 3, &got, NULL), FTL_OK);
+    CHECK_INT(fi_stream_open(in_folder("p"), &in, NULL), FTL_OK);
+    CHECK_INT(fi_stream_read(in, buffer, 3, &got, NULL), FTL_OK);
     CHECK(got == 3 && memcmp(buffer, "abc", 3) == 0);
-    CHECK_NEAR(fi_input_progress(in), 0.75, 0);
-    CHECK_INT(fi_input_read(in, buffer, 3, &got, NULL), FTL_OK);
+    CHECK_NEAR(fi_stream_progress(in), 0.75, 0);
+    CHECK_INT(fi_stream_read(in, buffer, 3, &got, NULL), FTL_OK);
     CHECK(got == 1 && buffer[0] == 'd');
-    fi_input_close(in);
+    fi_stream_close(in);
 }
 
 int main(void)

@@ -19,9 +19,9 @@ static fi_buf make_text(size_t n, size_t rows)
 
 static ftl_status open_text(const fi_buf *text, size_t whole_size, ftl_panel_reader **reader, ftl_error *err)
 {
-    fi_input *input = NULL;
+    fi_stream *input = NULL;
     *reader = NULL;
-    ftl_status st = fi_input_memory(text->data, text->size, "f.csv", &input, err);
+    ftl_status st = fi_stream_memory(text->data, text->size, "f.csv", &input, err);
     return st ? st : fi_panel_reader_open(input, "f.csv", NULL, whole_size, reader, err);
 }
 
