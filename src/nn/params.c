@@ -1,0 +1,174 @@
+#include "nn/params.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A parameter with what only this file needs to know of it. */
+typedef struct entry {
+    fi_param param; /* first: fi_param * and entry * are one */
+    fi_role role;
+} entry;
+
+static fi_role role_of(const fi_param *param) { return ((const entry *)(const void *)param)->role; }
+
+fi_param *fi_params_add(fi_params *params, fi_role role, int n_dims, const size_t *shape, const char *format, ...)
+{
+    char name[256];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    entry *e = fi_calloc(1, sizeof *e);
+    char *copy = n < 0 || (size_t)n >= sizeof name ? NULL : fi_strdup(name);
+    if (!e || !copy || fi_grow(&params->item, &params->capacity, params->n + 1, sizeof(*params->item))) {
+        fi_free(e);
+        fi_free(copy);
+        params->failed = true;
+        return NULL;
+    }
+    e->role = role;
+    e->param = (fi_param){.name = copy, .n_dims = n_dims, .size = 1};
+    for (int i = 0; i < n_dims; i++) {
+        e->param.shape[i] = shape[i];
+        if (shape[i] && e->param.size > SIZE_MAX / 16 / shape[i])
+            params->failed = true; /* a size that no memory holds */
+        else
+            e->param.size *= shape[i];
+    }
+    return params->item[params->n++] = &e->param;
+}
+
+fi_param *fi_params_find(const fi_params *params, const char *name)
+{
+    for (size_t i = 0; i < params->n; i++)
+        if (strcmp(params->item[i]->name, name) == 0) return params->item[i];
+    return NULL;
+}
+
+static void shape_text(fi_buf *buf, int n_dims, const size_t *shape)
+{
+    fi_buf_char(buf, '[');
+    for (int i = 0; i < n_dims; i++)
+        fi_buf_printf(buf, "%s%zu", i ? ", " : "", shape[i]);
+    fi_buf_char(buf, ']');
+}
+
+/* The stored tensor of a parameter, its shape checked. */
+static ftl_status find_stored(const fi_weights *weights, const fi_param *param, const fi_stored **out, ftl_error *err)
+{
+    const fi_stored *stored = *out = fi_weights_find(weights, param->name);
+    bool same = stored && stored->n_dims == param->n_dims;
+    for (int i = 0; same && i < param->n_dims; i++)
+        same = stored->shape[i] == param->shape[i];
+    if (same) return FTL_OK;
+    fi_buf text = {0};
+    shape_text(&text, param->n_dims, param->shape);
+    if (stored) {
+        fi_buf_text(&text, " by its configuration, but is ");
+        shape_text(&text, stored->n_dims, stored->shape);
+    }
+    ftl_status st =
+        text.failed
+            ? fi_fail_memory(err)
+            : fi_fail(err, FTL_EDATA,
+                      stored ? "%s: tensor '%s' should be %s; the file does not belong to its config.json"
+                             : "%s: tensor '%s' of shape %s is missing; the file does not belong to its config.json",
+                      fi_weights_path(weights), param->name, text.data);
+    fi_buf_release(&text);
+    return st;
+}
+
+static ftl_status check_declared(const fi_params *params, ftl_error *err)
+{
+    return params->failed ? fi_fail_memory(err) : FTL_OK;
+}
+
+/* All shapes, before memory is taken for any: a file can claim no more than it holds. */
+static ftl_status check_all(const fi_params *params, const fi_weights *weights, ftl_error *err)
+{
+    ftl_status st = check_declared(params, err);
+    const fi_stored *stored;
+    for (size_t i = 0; i < params->n && !st; i++)
+        st = find_stored(weights, params->item[i], &stored, err);
+    return st;
+}
+
+static ftl_status load_one(fi_params *params, fi_engine *engine, const fi_weights *weights, fi_param *p,
+                           fi_dtype precision, ftl_error *err)
+{
+    fi_role role = role_of(p);
+    const fi_stored *stored = fi_weights_find(weights, p->name);
+    p->value = fi_aligned_alloc(p->size, sizeof *p->value);
+    if (!p->value) return fi_fail_memory(err);
+    ftl_status st = fi_stored_read(weights, stored, p->value, err);
+    if (!st && (role == FI_ROLE_MATRIX || role == FI_ROLE_BOTH))
+        st = fi_pack(engine, precision, p->shape[1], p->shape[0], p->value, p->shape[1], true, &p->packed, err);
+    if (st) return st;
+    fi_weights_forget(weights, stored);
+    if (role == FI_ROLE_MATRIX) {
+        fi_aligned_free(p->value);
+        p->value = NULL;
+    }
+    params->bytes += (p->value ? p->size * sizeof *p->value : 0) + (p->packed ? p->packed->bytes : 0);
+    return FTL_OK;
+}
+
+ftl_status fi_params_load(fi_params *params, fi_engine *engine, const fi_weights *weights, fi_dtype precision,
+                          ftl_error *err)
+{
+    ftl_status st = check_all(params, weights, err);
+    for (size_t i = 0; i < params->n && !st; i++)
+        st = load_one(params, engine, weights, params->item[i], precision, err);
+    return st;
+}
+
+ftl_status fi_params_train(fi_params *params, ftl_error *err)
+{
+    ftl_status st = check_declared(params, err);
+    if (st) return st;
+    size_t size = 0;
+    for (size_t i = 0; i < params->n; i++)
+        size += (params->item[i]->size + 15) / 16 * 16; /* every array on a cache line of its own */
+    params->size = size;
+    params->values = fi_aligned_alloc(size + 16, sizeof(float));
+    params->grads = fi_aligned_alloc(size + 16, sizeof(float));
+    if (!params->values || !params->grads) return fi_fail_memory(err);
+    memset(params->values, 0, size * sizeof(float));
+    memset(params->grads, 0, size * sizeof(float));
+    params->bytes = 2 * size * sizeof(float);
+    for (size_t i = 0, at = 0; i < params->n; i++) {
+        params->item[i]->value = params->values + at;
+        params->item[i]->grad = params->grads + at;
+        at += (params->item[i]->size + 15) / 16 * 16;
+    }
+    return FTL_OK;
+}
+
+ftl_status fi_params_read(fi_params *params, const fi_weights *weights, ftl_error *err)
+{
+    ftl_status st = check_all(params, weights, err);
+    for (size_t i = 0; i < params->n && !st; i++)
+        st = fi_stored_read(weights, fi_weights_find(weights, params->item[i]->name), params->item[i]->value, err);
+    return st;
+}
+
+void fi_params_release(fi_params *params)
+{
+    for (size_t i = 0; i < params->n; i++) {
+        fi_param *p = params->item[i];
+        if (!params->values) fi_aligned_free(p->value);
+        fi_packed_free(p->packed);
+        fi_packed_free(p->packed_back);
+        fi_free((char *)(uintptr_t)p->name);
+        fi_free(p);
+    }
+    fi_free(params->item);
+    fi_aligned_free(params->values);
+    fi_aligned_free(params->grads);
+    *params = (fi_params){0};
+}
