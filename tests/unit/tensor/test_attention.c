@@ -1,0 +1,424 @@
+/* Attention, softmax, relative bias and rotary positions against plain formulas in double and PyTorch's numbers. */
+#include "check.h"
+
+#include "base/alloc.h"
+#include "tensor/ops.h"
+
+/* ---- a loss: sum of weights * x ---- */
+
+static void weigh_forward(fi_graph *g, fi_node *node)
+{
+    (void)g;
+    double sum = 0;
+    for (size_t i = 0; i < node->in[0]->size; i++) sum += (double)node->in[0]->value[i] * node->in[1]->value[i];
+    *node->value = (float)sum;
+}
+static void weigh_backward(fi_graph *g, fi_node *node)
+{
+    (void)g;
+    fi_node *x = node->in[0];
+    bool add = fi_grad_begin(x);
+    for (size_t i = 0; i < x->size; i++) x->grad[i] = (add ? x->grad[i] : 0) + *node->grad * node->in[1]->value[i];
+}
+static const fi_op weigh_op = {"weigh", weigh_forward, weigh_backward, FI_KEEP_IN(1), false, false};
+
+static fi_node *weigh(fi_graph *g, fi_node *x, fi_node *weights)
+{
+    fi_node *node = fi_node_new(g, &weigh_op, 1, (size_t[]){1}, 0);
+    fi_node_input(g, node, x);
+    fi_node_input(g, node, weights);
+    return node;
+}
+
+/* ---- random numbers in [-1, 1) ---- */
+
+static uint32_t noise_state = 1;
+
+static float noise(void)
+{
+    noise_state = noise_state * 1664525u + 1013904223u;
+    return (float)(noise_state >> 8) / (float)(1 << 23) - 1;
+}
+
+/* ---- attention in double ---- */
+
+typedef enum mask_kind { NO_MASK, LEFT_PADDED, HOLES, NOTHING_SEEN } mask_kind;
+
+typedef struct problem {
+    size_t b, heads, n_q, n_k, d, dv;
+    float scale;
+    mask_kind mask;
+    bool bias, causal, cached;
+    size_t first, n_keys;
+    const int32_t *groups; /* b rows, n_q = n_k positions */
+} problem;
+
+enum { Q, K, V, BIAS, N_PARTS };
+
+typedef struct arrays {
+    size_t size[N_PARTS], n_out, n_mask;
+    double *in[N_PARTS], *grad[N_PARTS], *out, *weight;
+    float *mask;
+} arrays;
+
+static size_t distances(const problem *p)
+{
+    return p->cached ? 2 * p->n_k - 1 : p->n_q + p->n_k - 1;
+}
+
+static double *doubles(size_t n, double scale)
+{
+    double *x = malloc((n + 1) * sizeof *x);
+    for (size_t i = 0; i < n; i++) x[i] = noise() * (float)scale; /* a float */
+    return x;
+}
+
+static arrays arrays_new(const problem *p)
+{
+    arrays a = {.size = {p->b * p->n_q * p->heads * p->d, p->b * p->n_k * p->heads * p->d,
+                         p->b * p->n_k * p->heads * p->dv, p->bias ? p->heads * distances(p) : 0},
+                .n_out = p->b * p->n_q * p->heads * p->dv,
+                .n_mask = p->mask ? p->b * p->n_k : 0};
+    for (int i = 0; i < N_PARTS; i++) {
+        a.in[i] = doubles(a.size[i], i == V ? 1 : i == BIAS ? 2 : 1.5);
+        a.grad[i] = calloc(a.size[i] + 1, sizeof(double));
+    }
+    a.out = doubles(a.n_out, 0);
+    a.weight = doubles(a.n_out, 1);
+    a.mask = calloc(a.n_mask + 1, sizeof *a.mask);
+    for (size_t i = 0; i < a.n_mask; i++) {
+        size_t row = i / p->n_k, at = i % p->n_k, n = p->n_k;
+        bool hidden = p->mask == LEFT_PADDED ? at < (row * 7 + n / 3) % n
+                      : p->mask == HOLES     ? noise() > 0.2f
+                                             : row % 2 == 0;
+        a.mask[i] = hidden ? 0.0f : 1.0f;
+    }
+    return a;
+}
+
+static void arrays_free(arrays *a)
+{
+    for (int i = 0; i < N_PARTS; i++) {
+        free(a->in[i]);
+        free(a->grad[i]);
+    }
+    free(a->out);
+    free(a->weight);
+    free(a->mask);
+}
+
+/* One query of one head over keys at rows key_row(j): forward, and with `back` its part of the gradients. */
+static void one_query(const problem *p, arrays *a, size_t head, size_t q_row, size_t position, const size_t *key_row,
+                      const bool *seen, size_t n_keys, bool back)
+{
+    const size_t d = p->d, dv = p->dv, origin = p->cached ? p->n_k - 1 : p->n_q - 1;
+    const double *q = a->in[Q] + (q_row * p->heads + head) * d;
+    double *out = a->out + (q_row * p->heads + head) * dv, *s = malloc((n_keys + 1) * sizeof *s), top = -INFINITY,
+           sum = 0;
+    for (size_t j = 0; j < n_keys; j++) {
+        const double *k = a->in[K] + (key_row[j] * p->heads + head) * d;
+        s[j] = p->bias ? a->in[BIAS][head * distances(p) + j + origin - position] : 0;
+        for (size_t c = 0; c < d; c++) s[j] += (double)p->scale * q[c] * k[c];
+        if (!seen[j]) s[j] = -INFINITY;
+        top = fmax(top, s[j]);
+    }
+    for (size_t j = 0; j < n_keys; j++) sum += top == -INFINITY ? 1 : exp(s[j] - top);
+    for (size_t c = 0; c < dv; c++) out[c] = 0;
+    for (size_t j = 0; j < n_keys; j++) {
+        double weight = (top == -INFINITY ? 1 : exp(s[j] - top)) / sum;
+        for (size_t c = 0; c < dv; c++) out[c] += weight * a->in[V][(key_row[j] * p->heads + head) * dv + c];
+    }
+    const double *dout = a->weight + (q_row * p->heads + head) * dv;
+    for (size_t j = 0; back && j < n_keys; j++) {
+        double weight = (top == -INFINITY ? 1 : exp(s[j] - top)) / sum, ds = 0;
+        for (size_t c = 0; c < dv; c++) {
+            size_t at = (key_row[j] * p->heads + head) * dv + c;
+            a->grad[V][at] += weight * dout[c];
+            ds += dout[c] * (a->in[V][at] - out[c]);
+        }
+        ds *= weight;
+        if (top == -INFINITY) continue;
+        if (p->bias) a->grad[BIAS][head * distances(p) + j + origin - position] += ds;
+        for (size_t c = 0; c < d; c++) {
+            size_t at = (key_row[j] * p->heads + head) * d + c;
+            a->grad[Q][(q_row * p->heads + head) * d + c] += ds * (double)p->scale * a->in[K][at];
+            a->grad[K][at] += ds * (double)p->scale * q[c];
+        }
+    }
+    free(s);
+}
+
+static void oracle(const problem *p, arrays *a, bool back)
+{
+    const size_t most = p->b > p->n_k ? p->b : p->n_k;
+    size_t *key_row = malloc(most * sizeof *key_row);
+    bool *seen = malloc(most * sizeof *seen);
+    for (int i = 0; back && i < N_PARTS; i++) memset(a->grad[i], 0, a->size[i] * sizeof(double));
+    for (size_t b = 0; b < p->b; b++)
+        for (size_t i = 0; i < p->n_q; i++) {
+            size_t n = 0, position = p->first + i;
+            if (p->groups) {
+                for (size_t r = 0; r < p->b; r++)
+                    if (p->groups[r] == p->groups[b]) {
+                        key_row[n] = r * p->n_k + i;
+                        seen[n] = !p->mask || a->mask[key_row[n]] != 0;
+                        n++;
+                    }
+            } else {
+                for (; n < (p->cached ? p->n_keys : p->n_k); n++) {
+                    key_row[n] = b * p->n_k + n;
+                    seen[n] = (!p->mask || a->mask[key_row[n]] != 0) && !(p->causal && n > position);
+                }
+            }
+            for (size_t h = 0; h < p->heads; h++) one_query(p, a, h, b * p->n_q + i, position, key_row, seen, n, back);
+        }
+    free(key_row);
+    free(seen);
+}
+
+/* ---- the graph on the same numbers ---- */
+
+typedef struct result {
+    float *out, *grad[N_PARTS];
+} result;
+
+static void result_free(result *r)
+{
+    free(r->out);
+    for (int i = 0; i < N_PARTS; i++) free(r->grad[i]);
+}
+
+static float *copy_floats(const float *x, size_t n)
+{
+    float *y = malloc((n + 1) * sizeof *y);
+    return memcpy(y, x, n * sizeof *y);
+}
+
+static void put(fi_node *node, const double *x)
+{
+    for (size_t i = 0; node && i < node->size; i++) node->value[i] = (float)x[i];
+}
+
+/* Records, runs forward and, if training, backward. */
+static result run_graph(const problem *p, const arrays *a, size_t threads, bool training)
+{
+    fi_engine *engine = NULL;
+    fi_graph *g = NULL;
+    ftl_error err;
+    result r = {0};
+    CHECK_INT(fi_engine_new(threads, &engine, NULL), FTL_OK);
+    CHECK_INT(fi_graph_new(engine, training, &g, NULL), FTL_OK);
+    fi_node *in[N_PARTS] = {fi_input(g, 3, (size_t[]){p->b, p->n_q, p->heads * p->d}),
+                            fi_input(g, 3, (size_t[]){p->b, p->n_k, p->heads * p->d}),
+                            fi_input(g, 3, (size_t[]){p->b, p->n_k, p->heads * p->dv}),
+                            p->bias ? fi_input(g, 2, (size_t[]){p->heads, distances(p)}) : NULL};
+    fi_node *mask = p->mask ? fi_input(g, 2, (size_t[]){p->b, p->n_k}) : NULL;
+    for (int i = 0; i < N_PARTS; i++) fi_want_grad(g, in[i]);
+    fi_attention settings = {.heads = p->heads, .scale = p->scale, .causal = p->causal, .groups = p->groups};
+    if (p->cached) settings.first = &p->first, settings.n_keys = &p->n_keys;
+    fi_node *out = fi_attend(g, in[Q], in[K], in[V], mask, in[BIAS], &settings);
+    CHECK(out);
+    fi_node *weights = fi_input(g, 3, out->shape), *loss = weigh(g, out, weights);
+    fi_keep(g, out);
+    if (fi_plan(g, training ? loss : NULL, &err)) fail_msg("%s", err.message);
+    for (int i = 0; i < N_PARTS; i++) put(in[i], a->in[i]);
+    put(weights, a->weight);
+    if (mask) memcpy(mask->value, a->mask, mask->size * sizeof(float));
+    fi_forward(g);
+    r.out = copy_floats(out->value, out->size);
+    if (training) fi_backward(g, 1);
+    for (int i = 0; training && i < N_PARTS; i++)
+        if (in[i]) r.grad[i] = copy_floats(in[i]->grad, in[i]->size);
+    fi_graph_free(g);
+    fi_engine_free(engine);
+    return r;
+}
+
+static void check_close(const char *what, const problem *p, const float *got, const double *want, size_t n,
+                        double tolerance)
+{
+    double largest = 0;
+    for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs(want[i]));
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs(got[i] - want[i]) <= tolerance * (0.1 + largest)))
+            fail_msg("%s of b %zu heads %zu n %zu x %zu d %zu/%zu mask %d bias %d causal %d cached %d: "
+                     "[%zu] is %.9g, expected %.9g",
+                     what, p->b, p->heads, p->n_q, p->n_k, p->d, p->dv, (int)p->mask, p->bias, p->causal, p->cached, i,
+                     (double)got[i], want[i]);
+}
+
+static void check_problem(const problem *p)
+{
+    static const char *const name[N_PARTS] = {"dq", "dk", "dv", "dbias"};
+    arrays a = arrays_new(p);
+    oracle(p, &a, true);
+    result one = run_graph(p, &a, 1, true), two = run_graph(p, &a, 2, true), inference = run_graph(p, &a, 2, false);
+    /* float sums of up to a thousand products, scores of some tens in the exponent */
+    check_close("out", p, one.out, a.out, a.n_out, 1e-5);
+    CHECK(memcmp(one.out, two.out, a.n_out * sizeof(float)) == 0);
+    CHECK(memcmp(one.out, inference.out, a.n_out * sizeof(float)) == 0);
+    for (int i = 0; i < N_PARTS; i++) {
+        if (!a.size[i]) continue;
+        check_close(name[i], p, one.grad[i], a.grad[i], a.size[i], 3e-5);
+        CHECK(memcmp(one.grad[i], two.grad[i], a.size[i] * sizeof(float)) == 0);
+    }
+    result_free(&one);
+    result_free(&two);
+    result_free(&inference);
+    arrays_free(&a);
+}
+
+static const int32_t groups[9] = {4, 4, 4, 7, 1, 1, 9, 9, 2};
+
+TEST(the_plain_gradients_are_those_of_central_differences)
+{
+    static const problem all[] = {
+        {.b = 2, .heads = 2, .n_q = 3, .n_k = 4, .d = 3, .dv = 2, .scale = 0.7f, .mask = HOLES, .bias = true},
+        {.b = 2, .heads = 1, .n_q = 4, .n_k = 4, .d = 2, .dv = 3, .scale = 1, .bias = true, .causal = true},
+        {.b = 1,
+         .heads = 2,
+         .n_q = 2,
+         .n_k = 6,
+         .d = 2,
+         .dv = 2,
+         .scale = 1,
+         .bias = true,
+         .causal = true,
+         .cached = true,
+         .first = 2,
+         .n_keys = 4},
+        {.b = 9, .heads = 2, .n_q = 2, .n_k = 2, .d = 2, .dv = 2, .scale = 1, .mask = HOLES, .groups = groups},
+    };
+    for (size_t t = 0; t < sizeof all / sizeof *all; t++) {
+        arrays a = arrays_new(&all[t]);
+        oracle(&all[t], &a, true);
+        for (int part = 0; part < N_PARTS; part++)
+            for (size_t i = 0; i < a.size[part]; i++) {
+                double at = a.in[part][i], h = 1e-5, loss[2] = {0};
+                for (int side = 0; side < 2; side++) {
+                    a.in[part][i] = at + (side ? h : -h);
+                    oracle(&all[t], &a, false);
+                    for (size_t o = 0; o < a.n_out; o++) loss[side] += a.weight[o] * a.out[o];
+                }
+                a.in[part][i] = at;
+                CHECK_NEAR((loss[1] - loss[0]) / (2 * h), a.grad[part][i], 1e-8);
+            }
+        arrays_free(&a);
+    }
+}
+
+TEST(attention_and_its_gradients_on_awkward_shapes)
+{
+    static const size_t lengths[][2] = {{1, 1},   {1, 7},    {2, 3},     {5, 5},  {17, 16},
+                                        {33, 49}, {48, 130}, {100, 100}, {3, 300}};
+    static const size_t widths[][2] = {{1, 1}, {4, 4}, {7, 5}, {16, 16}, {20, 33}, {64, 64}};
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++)
+        for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
+            for (int kind = 0; kind < 8; kind++) {
+                problem p = {.b = 2,
+                             .heads = 1 + w % 3,
+                             .n_q = lengths[l][0],
+                             .n_k = lengths[l][1],
+                             .d = widths[w][0],
+                             .dv = widths[w][1],
+                             .scale = w % 2 ? 1.0f : 0.3f,
+                             .mask = (mask_kind)(kind % 4),
+                             .bias = kind >= 4,
+                             .causal = kind % 3 == 1};
+                check_problem(&p);
+            }
+}
+
+TEST(cached_decoding_sees_the_keys_so_far)
+{
+    static const size_t steps[][2] = {{0, 1}, {0, 5}, {3, 1}, {15, 1}, {30, 4}, {63, 1}}; /* first query, queries */
+    for (size_t s = 0; s < sizeof steps / sizeof *steps; s++)
+        for (int kind = 0; kind < 4; kind++) {
+            problem p = {.b = 3,
+                         .heads = 2,
+                         .n_q = steps[s][1],
+                         .n_k = 64,
+                         .d = 16,
+                         .dv = 16,
+                         .scale = 1,
+                         .mask = kind & 2 ? LEFT_PADDED : NO_MASK,
+                         .bias = kind & 1,
+                         .causal = true,
+                         .cached = true,
+                         .first = steps[s][0],
+                         .n_keys = steps[s][0] + steps[s][1]};
+            check_problem(&p);
+        }
+}
+
+TEST(groups_attend_along_the_first_dimension)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        problem p = {.b = 9,
+                     .heads = 3,
+                     .n_q = 5,
+                     .n_k = 5,
+                     .d = 8,
+                     .dv = 4,
+                     .scale = 1,
+                     .mask = (mask_kind)kind,
+                     .groups = groups};
+        check_problem(&p);
+    }
+    static int32_t all_one[40];
+    problem p = {
+        .b = 40, .heads = 2, .n_q = 3, .n_k = 3, .d = 64, .dv = 64, .scale = 1, .mask = HOLES, .groups = all_one};
+    check_problem(&p);
+}
+
+TEST(long_sequences)
+{
+    problem p = {.b = 1,
+                 .heads = 2,
+                 .n_q = 530,
+                 .n_k = 1100,
+                 .d = 64,
+                 .dv = 64,
+                 .scale = 0.125f,
+                 .mask = LEFT_PADDED,
+                 .bias = true};
+    check_problem(&p);
+    p = (problem){.b = 1, .heads = 1, .n_q = 20, .n_k = 513, .d = 64, .dv = 64, .scale = 1, .mask = LEFT_PADDED};
+    check_problem(&p);
+    p = (problem){
+        .b = 1, .heads = 1, .n_q = 600, .n_k = 600, .d = 32, .dv = 64, .scale = 1, .bias = true, .causal = true};
+    check_problem(&p);
+}
+
+/* A row computed alone, with others, and padded further has the same bits. */
+TEST(rows_do_not_depend_on_their_mates_nor_on_padding)
+{
+    enum { HEADS = 2, D = 16, N = 70, MORE = 37, LONG = N + MORE };
+    problem alone = {.b = 1, .heads = HEADS, .n_q = N, .n_k = N, .d = D, .dv = D, .scale = 0.25f},
+            mates = {
+                .b = 3, .heads = HEADS, .n_q = LONG, .n_k = LONG, .d = D, .dv = D, .scale = 0.25f, .mask = LEFT_PADDED};
+    arrays a = arrays_new(&alone), b = arrays_new(&mates);
+    const size_t row = HEADS * D;
+    for (size_t i = 0; i < LONG; i++) b.mask[LONG + i] = i < MORE ? 0.0f : 1.0f; /* the second row of the batch */
+    for (int part = Q; part <= V; part++)
+        memcpy(b.in[part] + (LONG + MORE) * row, a.in[part], N * row * sizeof(double));
+    result one = run_graph(&alone, &a, 1, false), many = run_graph(&mates, &b, 2, false);
+    CHECK(memcmp(one.out, many.out + (LONG + MORE) * row, N * row * sizeof(float)) == 0);
+    result_free(&one);
+    result_free(&many);
+    arrays_free(&a);
+    arrays_free(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_plain_gradients_are_those_of_central_differences),
+        cmocka_unit_test(attention_and_its_gradients_on_awkward_shapes),
+        cmocka_unit_test(cached_decoding_sees_the_keys_so_far),
+        cmocka_unit_test(groups_attend_along_the_first_dimension),
+        cmocka_unit_test(long_sequences),
+        cmocka_unit_test(rows_do_not_depend_on_their_mates_nor_on_padding),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
