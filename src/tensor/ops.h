@@ -19,6 +19,7 @@ fi_node *fi_add(fi_graph *g, fi_node *a, fi_node *b); /* equal shapes, or b's sh
 fi_node *fi_sub(fi_graph *g, fi_node *a, fi_node *b);
 fi_node *fi_mul(fi_graph *g, fi_node *a, fi_node *b); /* gating; broadcast as fi_add */
 fi_node *fi_affine(fi_graph *g, fi_node *x, float scale, float shift);
+fi_node *fi_scale_grad(fi_graph *g, fi_node *x, float factor); /* x itself, whose gradient is scaled */
 fi_node *fi_activate(fi_graph *g, fi_node *x, fi_activation act);
 fi_node *fi_glu(fi_graph *g, fi_node *x, fi_activation act,
                 fi_activation gate);                   /* [.., 2d] -> act(first d) * gate(last d) */

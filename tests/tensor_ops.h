@@ -1,0 +1,146 @@
+/*
+ * Every operation of the engine with inputs that exercise it: the table behind the gradient test and the comparison with
+ * PyTorch. A new operation is a row here.
+ */
+#ifndef TESTS_TENSOR_OPS_H
+#define TESTS_TENSOR_OPS_H
+
+#include "tensor/ops.h"
+
+/* What an input is filled with. All random numbers come from one seeded stream. */
+typedef enum filling {
+    SMOOTH,   /* uniform in (-1.5, 1.5); its gradient is wanted */
+    APART,    /* as SMOOTH, but at least 0.2 from 0: on one side of a kink */
+    STEPS,    /* all different, 0.15 apart, shuffled: none is near a tie */
+    FIXED,    /* uniform in (-1.5, 1.5), no gradient */
+    POSITIVE, /* uniform in (0.1, 1.1), no gradient: weights */
+    SHARES,   /* rows that sum to 1, no gradient */
+    BITS,     /* 0 or 1, the first of every row 1 */
+    IDS,      /* 0 .. 4 */
+    LABELS    /* -1 .. 4 */
+} filling;
+
+/* A dimension of this size is the batch: the tests of threads and batch mates make it larger. */
+enum { BATCH = 3, MAX_INPUTS = 6 };
+
+typedef struct op_input {
+    filling filling;
+    int n_dims;
+    size_t shape[FI_MAX_DIMS];
+} op_input;
+
+typedef enum op_trait {
+    ROWS_APART = 1,   /* row i of the output depends on row i of the batch only */
+    TRAINING_ONLY = 2 /* inference computes something else */
+} op_trait;
+
+typedef struct op_case {
+    const char *name;
+    fi_node *(*build)(fi_graph *g, fi_node *const *in);
+    unsigned traits;
+    op_input inputs[MAX_INPUTS]; /* ended by n_dims 0 */
+} op_case;
+
+#define BUILD(name, call)                                                                                              \
+    static fi_node *build_##name(fi_graph *g, fi_node *const *in)                                                      \
+    {                                                                                                                  \
+        return call;                                                                                                   \
+    }
+
+BUILD(add, fi_add(g, in[0], in[1]))
+BUILD(sub, fi_sub(g, in[0], in[1]))
+BUILD(mul, fi_mul(g, in[0], in[1]))
+BUILD(square, fi_mul(g, in[0], in[0]))
+BUILD(affine, fi_affine(g, in[0], -1.75f, 0.5f))
+BUILD(relu, fi_activate(g, in[0], FI_RELU))
+BUILD(gelu, fi_activate(g, in[0], FI_GELU))
+BUILD(gelu_tanh, fi_activate(g, in[0], FI_GELU_TANH))
+BUILD(silu, fi_activate(g, in[0], FI_SILU))
+BUILD(tanh, fi_activate(g, in[0], FI_TANH))
+BUILD(sigmoid, fi_activate(g, in[0], FI_SIGMOID))
+BUILD(glu, fi_glu(g, in[0], FI_TANH, FI_SIGMOID))
+BUILD(swiglu, fi_glu(g, in[0], FI_LINEAR, FI_SILU))
+BUILD(dropout, fi_dropout(g, in[0], 0.3f))
+BUILD(film, fi_film(g, in[0], in[1], in[2]))
+BUILD(film_scale, fi_film(g, in[0], in[1], NULL))
+BUILD(film_shift, fi_film(g, in[0], NULL, in[1]))
+
+BUILD(reshape, fi_affine(g, fi_reshape(g, in[0], 2, (size_t[]){in[0]->shape[0], in[0]->size / in[0]->shape[0]}), 2, 0))
+BUILD(rows, fi_affine(g, fi_rows(g, in[0], 1, 2), 2, 0))
+BUILD(slice, fi_slice(g, in[0], 1, 1, 2))
+BUILD(slice_last, fi_slice(g, in[0], 2, 2, 3))
+BUILD(concat, fi_concat(g, in, 3, 1))
+BUILD(concat_last, fi_concat(g, in, 2, 2))
+BUILD(transpose, fi_transpose(g, in[0], 1, 2))
+BUILD(transpose_outer, fi_transpose(g, in[0], 2, 0))
+BUILD(repeat, fi_repeat(g, in[0], 4))
+BUILD(embedding, fi_embedding(g, in[0], in[1]))
+
+BUILD(rms_norm, fi_rms_norm(g, in[0], in[1], 1e-6f))
+BUILD(layer_norm, fi_layer_norm(g, in[0], in[1], in[2], 1e-5f))
+BUILD(layer_norm_no_bias, fi_layer_norm(g, in[0], in[1], NULL, 1e-5f))
+
+BUILD(cross_entropy, fi_cross_entropy(g, in[0], in[1], NULL))
+BUILD(cross_entropy_weighted, fi_cross_entropy(g, in[0], in[1], in[2]))
+BUILD(soft_cross_entropy, fi_soft_cross_entropy(g, in[0], in[1], NULL, 2.0f))
+BUILD(soft_cross_entropy_weighted, fi_soft_cross_entropy(g, in[0], in[1], in[2], 1.0f))
+BUILD(mse, fi_mse(g, in[0], in[1], NULL))
+BUILD(mse_weighted, fi_mse(g, in[0], in[1], in[2]))
+static const float levels[] = {0.1f, 0.4f, 0.7f, 0.95f};
+BUILD(quantile_loss, fi_quantile_loss(g, in[0], in[1], NULL, levels, 4, false))
+BUILD(quantile_loss_masked, fi_quantile_loss(g, in[0], in[1], in[2], levels, 4, false))
+BUILD(quantile_loss_bolt, fi_quantile_loss(g, in[0], in[1], in[2], levels, 4, true))
+BUILD(cdf_loss, fi_cdf_loss(g, in[0], in[1], NULL))
+BUILD(cdf_loss_weighted, fi_cdf_loss(g, in[0], in[1], in[2]))
+
+#define CASE(name) #name, build_##name
+static const op_case op_cases[] = {
+    {CASE(add), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}, {SMOOTH, 2, {BATCH, 21}}}},
+    {"add_tail", build_add, ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 7}}, {SMOOTH, 2, {2, 7}}}},
+    {CASE(sub), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}, {SMOOTH, 1, {21}}}},
+    {CASE(mul), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}, {SMOOTH, 2, {BATCH, 21}}}},
+    {"mul_tail", build_mul, ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 5}}, {SMOOTH, 1, {5}}}},
+    {CASE(square), ROWS_APART, {{SMOOTH, 2, {BATCH, 9}}}},
+    {CASE(affine), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}}},
+    {CASE(relu), ROWS_APART, {{APART, 2, {BATCH, 21}}}},
+    {CASE(gelu), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}}},
+    {CASE(gelu_tanh), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}}},
+    {CASE(silu), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}}},
+    {CASE(tanh), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}}},
+    {CASE(sigmoid), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}}},
+    {CASE(glu), ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 14}}}},
+    {CASE(swiglu), ROWS_APART, {{SMOOTH, 2, {BATCH, 22}}}},
+    {CASE(dropout), TRAINING_ONLY | ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}}},
+    {CASE(film), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 5}}, {SMOOTH, 2, {BATCH, 5}}, {SMOOTH, 2, {BATCH, 5}}}},
+    {"film_one", build_film, ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 5}}, {SMOOTH, 2, {1, 5}}, {SMOOTH, 2, {1, 5}}}},
+    {CASE(film_scale), ROWS_APART, {{SMOOTH, 4, {BATCH, 2, 2, 5}}, {SMOOTH, 2, {BATCH, 5}}}},
+    {CASE(film_shift), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 5}}, {SMOOTH, 2, {BATCH, 5}}}},
+    {CASE(reshape), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 5}}}},
+    {CASE(rows), 0, {{SMOOTH, 2, {BATCH, 5}}}},
+    {CASE(slice), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 5}}}},
+    {CASE(slice_last), ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 7}}}},
+    {CASE(concat), ROWS_APART, {{SMOOTH, 2, {BATCH, 4}}, {SMOOTH, 2, {BATCH, 1}}, {SMOOTH, 2, {BATCH, 7}}}},
+    {CASE(concat_last), ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 4}}, {SMOOTH, 3, {BATCH, 2, 2}}}},
+    {CASE(transpose), ROWS_APART, {{SMOOTH, 4, {BATCH, 4, 5, 2}}}},
+    {"transpose_last", build_transpose, ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 5}}}},
+    {CASE(transpose_outer), 0, {{SMOOTH, 3, {4, BATCH, 5}}}},
+    {CASE(repeat), 0, {{SMOOTH, 3, {BATCH, 2, 5}}}},
+    {CASE(embedding), ROWS_APART, {{SMOOTH, 2, {5, 6}}, {IDS, 2, {BATCH, 4}}}},
+    {CASE(rms_norm), ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 21}}, {SMOOTH, 1, {21}}}},
+    {CASE(layer_norm), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}, {SMOOTH, 1, {21}}, {SMOOTH, 1, {21}}}},
+    {CASE(layer_norm_no_bias), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}, {SMOOTH, 1, {21}}}},
+    {CASE(cross_entropy), 0, {{SMOOTH, 3, {BATCH, 2, 5}}, {LABELS, 2, {BATCH, 2}}}},
+    {CASE(cross_entropy_weighted), 0, {{SMOOTH, 2, {BATCH, 5}}, {IDS, 1, {BATCH}}, {POSITIVE, 1, {BATCH}}}},
+    {CASE(soft_cross_entropy), 0, {{SMOOTH, 2, {BATCH, 5}}, {SHARES, 2, {BATCH, 5}}}},
+    {CASE(soft_cross_entropy_weighted), 0, {{SMOOTH, 2, {BATCH, 5}}, {SHARES, 2, {BATCH, 5}}, {POSITIVE, 1, {BATCH}}}},
+    {CASE(mse), 0, {{SMOOTH, 3, {BATCH, 2, 5}}, {FIXED, 3, {BATCH, 2, 5}}}},
+    {CASE(mse_weighted), 0, {{SMOOTH, 3, {BATCH, 2, 5}}, {FIXED, 3, {BATCH, 2, 5}}, {BITS, 2, {BATCH, 2}}}},
+    {CASE(quantile_loss), 0, {{STEPS, 3, {BATCH, 4, 2}}, {FIXED, 2, {BATCH, 2}}}},
+    {CASE(quantile_loss_masked), 0, {{STEPS, 3, {BATCH, 4, 2}}, {FIXED, 2, {BATCH, 2}}, {BITS, 2, {BATCH, 2}}}},
+    {CASE(quantile_loss_bolt), 0, {{STEPS, 3, {BATCH, 4, 2}}, {FIXED, 2, {BATCH, 2}}, {BITS, 2, {BATCH, 2}}}},
+    {CASE(cdf_loss), 0, {{SMOOTH, 3, {BATCH, 2, 5}}, {LABELS, 2, {BATCH, 2}}}},
+    {CASE(cdf_loss_weighted), 0, {{SMOOTH, 2, {BATCH, 5}}, {IDS, 1, {BATCH}}, {POSITIVE, 1, {BATCH}}}},
+};
+enum { N_OP_CASES = sizeof op_cases / sizeof *op_cases };
+
+#endif
