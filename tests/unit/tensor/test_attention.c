@@ -410,6 +410,186 @@ TEST(rows_do_not_depend_on_their_mates_nor_on_padding)
     arrays_free(&b);
 }
 
+/* ---- PyTorch's numbers: tests/data/attention.txt ---- */
+
+/* The numbers of one line: `name count numbers`. */
+static double *torch_numbers(const char *name, size_t *count)
+{
+    FILE *f = fopen(FTL_TEST_DATA "/attention.txt", "r");
+    CHECK(f);
+    char word[64];
+    double *x = NULL;
+    while (!x && fscanf(f, "%63s %zu", word, count) == 2) {
+        double *line = calloc(*count + 1, sizeof *line);
+        for (size_t i = 0; i < *count; i++) CHECK_INT(fscanf(f, "%lf", &line[i]), 1);
+        if (strcmp(word, name))
+            free(line);
+        else
+            x = line;
+    }
+    fclose(f);
+    if (!x) fail_msg("attention.txt has no '%s'", name);
+    return x;
+}
+
+static void put_torch(fi_node *node, const char *name)
+{
+    size_t n;
+    double *x = torch_numbers(name, &n);
+    CHECK_INT(n, node->size);
+    put(node, x);
+    free(x);
+}
+
+static void check_torch(const char *name, const float *got, double tolerance)
+{
+    size_t n;
+    double *want = torch_numbers(name, &n);
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs(got[i] - want[i]) <= tolerance))
+            fail_msg("%s[%zu] is %.9g, expected %.9g", name, i, (double)got[i], want[i]);
+    free(want);
+}
+
+static fi_graph *new_graph(fi_engine **engine)
+{
+    fi_graph *g = NULL;
+    CHECK_INT(fi_engine_new(2, engine, NULL), FTL_OK);
+    CHECK_INT(fi_graph_new(*engine, true, &g, NULL), FTL_OK);
+    return g;
+}
+
+TEST(every_distance_falls_into_the_bucket_of_transformers)
+{
+    enum { FAR = 2000, BUCKETS = 32 };
+    fi_engine *engine;
+    fi_graph *g = new_graph(&engine);
+    fi_node *table = fi_input(g, 2, (size_t[]){BUCKETS, 1}), *bias[2];
+    for (int both = 0; both < 2; both++)
+        fi_keep(g, bias[both] = fi_relative_bias(g, table, FAR + 1, FAR + 1, both, 128));
+    CHECK_INT(fi_plan(g, NULL, NULL), FTL_OK);
+    for (size_t i = 0; i < BUCKETS; i++) table->value[i] = (float)i;
+    fi_forward(g);
+    for (int both = 0; both < 2; both++) {
+        size_t n, at = 0;
+        double *from = torch_numbers(both ? "buckets_both_from" : "buckets_causal_from", &n),
+               *bucket = torch_numbers(both ? "buckets_both" : "buckets_causal", &n);
+        for (int distance = -FAR; distance <= FAR; distance++) {
+            while (at + 1 < n && distance >= from[at + 1]) at++;
+            if (bias[both]->value[distance + FAR] != bucket[at])
+                fail_msg("distance %d is in bucket %g, expected %g", distance,
+                         (double)bias[both]->value[distance + FAR], bucket[at]);
+        }
+        free(from);
+        free(bucket);
+    }
+    fi_graph_free(g);
+    fi_engine_free(engine);
+}
+
+TEST(attention_and_its_gradients_are_pytorchs)
+{
+    fi_engine *engine;
+    fi_graph *g = new_graph(&engine);
+    fi_node *table = fi_input(g, 2, (size_t[]){32, 2}), *q = fi_input(g, 3, (size_t[]){2, 5, 8}),
+            *k = fi_input(g, 3, (size_t[]){2, 7, 8}), *v = fi_input(g, 3, (size_t[]){2, 7, 6}),
+            *mask = fi_input(g, 2, (size_t[]){2, 7}), *weight = fi_input(g, 3, (size_t[]){2, 5, 6});
+    fi_node *const leaf[] = {table, q, k, v};
+    for (size_t i = 0; i < 4; i++) fi_want_grad(g, leaf[i]);
+    fi_node *out = fi_attend(g, q, k, v, mask, fi_relative_bias(g, table, 5, 7, true, 128),
+                             &(fi_attention){.heads = 2, .scale = 0.75f});
+    fi_keep(g, out);
+    CHECK_INT(fi_plan(g, weigh(g, out, weight), NULL), FTL_OK);
+    put_torch(table, "table");
+    put_torch(q, "q");
+    put_torch(k, "k");
+    put_torch(v, "v");
+    put_torch(mask, "mask");
+    put_torch(weight, "weight");
+    fi_forward(g);
+    fi_backward(g, 1);
+    check_torch("out", out->value, 1e-6);
+    check_torch("dtable", table->grad, 5e-6);
+    check_torch("dq", q->grad, 5e-6);
+    check_torch("dk", k->grad, 5e-6);
+    check_torch("dv", v->grad, 5e-6);
+    fi_graph_free(g);
+    fi_engine_free(engine);
+}
+
+TEST(rotary_positions_are_those_of_chronos_2_and_turn_back)
+{
+    fi_engine *engine;
+    fi_graph *g = new_graph(&engine);
+    size_t first = 500;
+    fi_node *x = fi_input(g, 3, (size_t[]){1, 3, 32}), *weight = fi_input(g, 3, (size_t[]){1, 3, 32});
+    fi_want_grad(g, x);
+    fi_node *y = fi_rope(g, x, 2, 10000, &first);
+    fi_keep(g, y);
+    CHECK_INT(fi_plan(g, weigh(g, y, weight), NULL), FTL_OK);
+    for (int run = 0; run < 2; run++) {
+        first = run ? 500 : 0; /* read at run time */
+        put_torch(x, "rope_x");
+        fi_forward(g);
+        for (size_t i = 0; i < 32 && !run; i++) CHECK(y->value[i] == x->value[i]);
+    }
+    check_torch("rope_500", y->value, 1e-6);
+    memcpy(weight->value, y->value, y->size * sizeof(float)); /* x turned and turned back */
+    fi_backward(g, 1);
+    check_torch("rope_x", x->grad, 1e-6);
+    fi_graph_free(g);
+    fi_engine_free(engine);
+}
+
+TEST(masked_softmax_and_its_gradient_are_pytorchs)
+{
+    fi_engine *engine;
+    fi_graph *g = new_graph(&engine);
+    fi_node *x = fi_input(g, 3, (size_t[]){2, 3, 5}), *mask = fi_input(g, 2, (size_t[]){2, 5}),
+            *weight = fi_input(g, 3, (size_t[]){2, 3, 5});
+    fi_want_grad(g, x);
+    fi_node *y = fi_softmax(g, x, mask);
+    fi_keep(g, y);
+    CHECK_INT(fi_plan(g, weigh(g, y, weight), NULL), FTL_OK);
+    put_torch(x, "softmax_x");
+    put_torch(mask, "softmax_mask");
+    put_torch(weight, "softmax_dy");
+    fi_forward(g);
+    fi_backward(g, 1);
+    check_torch("softmax", y->value, 1e-6);
+    check_torch("softmax_dx", x->grad, 1e-6);
+    fi_graph_free(g);
+    fi_engine_free(engine);
+}
+
+TEST(what_does_not_fit_is_told)
+{
+    static const struct {
+        size_t q[3], k[3], v[3], bias[2];
+        const char *why;
+    } all[] = {
+        {{1, 2, 8}, {1, 3, 8}, {1, 3, 9}, {0}, "heads x width"},
+        {{1, 2, 8}, {1, 3, 4}, {1, 3, 4}, {0}, "equal widths"},
+        {{1, 2, 8}, {1, 3, 8}, {1, 4, 8}, {0}, "every key has a value"},
+        {{2, 2, 8}, {1, 3, 8}, {1, 3, 8}, {0}, "equal batches"},
+        {{1, 2, 8}, {1, 3, 8}, {1, 3, 8}, {2, 5}, "[heads, distances]"},
+    };
+    fi_engine *engine = NULL;
+    CHECK_INT(fi_engine_new(1, &engine, NULL), FTL_OK);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        fi_graph *g = NULL;
+        ftl_error err;
+        CHECK_INT(fi_graph_new(engine, false, &g, NULL), FTL_OK);
+        fi_node *bias = all[i].bias[0] ? fi_input(g, 2, all[i].bias) : NULL;
+        CHECK(!fi_attend(g, fi_input(g, 3, all[i].q), fi_input(g, 3, all[i].k), fi_input(g, 3, all[i].v), NULL, bias,
+                         &(fi_attention){.heads = 2, .scale = 1}));
+        CHECK_INT(fi_plan(g, NULL, &err), FTL_EINTERNAL);
+        CHECK_CONTAINS(err.message, all[i].why);
+        fi_graph_free(g);
+    }
+    fi_engine_free(engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +599,11 @@ int main(void)
         cmocka_unit_test(groups_attend_along_the_first_dimension),
         cmocka_unit_test(long_sequences),
         cmocka_unit_test(rows_do_not_depend_on_their_mates_nor_on_padding),
+        cmocka_unit_test(every_distance_falls_into_the_bucket_of_transformers),
+        cmocka_unit_test(attention_and_its_gradients_are_pytorchs),
+        cmocka_unit_test(rotary_positions_are_those_of_chronos_2_and_turn_back),
+        cmocka_unit_test(masked_softmax_and_its_gradient_are_pytorchs),
+        cmocka_unit_test(what_does_not_fit_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
