@@ -93,6 +93,17 @@ BUILD(quantile_loss_bolt, fi_quantile_loss(g, in[0], in[1], in[2], levels, 4, tr
 BUILD(cdf_loss, fi_cdf_loss(g, in[0], in[1], NULL))
 BUILD(cdf_loss_weighted, fi_cdf_loss(g, in[0], in[1], in[2]))
 
+BUILD(softmax, fi_softmax(g, in[0], NULL))
+BUILD(softmax_masked, fi_softmax(g, in[0], in[1]))
+static const fi_attention plain_heads = {.heads = 2, .scale = 0.5f},
+                          causal_heads = {.heads = 2, .scale = 0.5f, .causal = true};
+BUILD(attend, fi_attend(g, in[0], in[1], in[2], NULL, NULL, &plain_heads))
+BUILD(attend_masked, fi_attend(g, in[0], in[1], in[2], in[3], in[4], &plain_heads))
+BUILD(attend_causal, fi_attend(g, in[0], in[1], in[2], NULL, in[3], &causal_heads))
+BUILD(relative_bias, fi_relative_bias(g, in[0], 4, 5, true, 16))
+BUILD(relative_bias_causal, fi_relative_bias(g, in[0], 5, 5, false, 16))
+BUILD(rope, fi_rope(g, in[0], 2, 10000.0f, NULL))
+
 #define CASE(name) #name, build_##name
 static const op_case op_cases[] = {
     {CASE(add), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}, {SMOOTH, 2, {BATCH, 21}}}},
@@ -140,7 +151,75 @@ static const op_case op_cases[] = {
     {CASE(quantile_loss_bolt), 0, {{STEPS, 3, {BATCH, 4, 2}}, {FIXED, 2, {BATCH, 2}}, {BITS, 2, {BATCH, 2}}}},
     {CASE(cdf_loss), 0, {{SMOOTH, 3, {BATCH, 2, 5}}, {LABELS, 2, {BATCH, 2}}}},
     {CASE(cdf_loss_weighted), 0, {{SMOOTH, 2, {BATCH, 5}}, {IDS, 1, {BATCH}}, {POSITIVE, 1, {BATCH}}}},
+    {CASE(softmax), ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 7}}}},
+    {CASE(softmax_masked), ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 7}}, {BITS, 2, {BATCH, 7}}}},
+    {CASE(attend), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 6}}, {SMOOTH, 3, {BATCH, 5, 6}}, {SMOOTH, 3, {BATCH, 5, 4}}}},
+    {CASE(attend_masked),
+     ROWS_APART,
+     {{SMOOTH, 3, {BATCH, 4, 6}},
+      {SMOOTH, 3, {BATCH, 5, 6}},
+      {SMOOTH, 3, {BATCH, 5, 4}},
+      {BITS, 2, {BATCH, 5}},
+      {SMOOTH, 2, {2, 8}}}},
+    {CASE(attend_causal),
+     ROWS_APART,
+     {{SMOOTH, 3, {BATCH, 4, 6}}, {SMOOTH, 3, {BATCH, 4, 6}}, {SMOOTH, 3, {BATCH, 4, 4}}, {SMOOTH, 2, {2, 7}}}},
+    {CASE(relative_bias), 0, {{SMOOTH, 2, {8, 2}}}},
+    {CASE(relative_bias_causal), 0, {{SMOOTH, 2, {8, 2}}}},
+    {CASE(rope), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 8}}}},
 };
 enum { N_OP_CASES = sizeof op_cases / sizeof *op_cases };
+
+static inline bool wants_grad(filling f)
+{
+    return f == SMOOTH || f == APART || f == STEPS;
+}
+
+/* A leaf for input i of the case. */
+static inline fi_node *op_case_input(fi_graph *g, const op_case *c, int i, int n_dims, const size_t *shape)
+{
+    filling f = c->inputs[i].filling;
+    fi_node *in = (f == IDS || f == LABELS ? fi_input_ids : fi_input)(g, n_dims, shape);
+    if (wants_grad(f)) fi_want_grad(g, in);
+    return in;
+}
+
+/* ---- a loss: the sum over its inputs of weight * value, in double; the last one is read at last_total ---- */
+
+static double last_total;
+
+static double total_weight(size_t i)
+{
+    return ((double)(37 * i % 19) - 9) / 8;
+}
+
+static void total_forward(fi_graph *g, fi_node *node)
+{
+    (void)g;
+    last_total = 0.0;
+    for (int k = 0; k < node->n_in; k++)
+        for (size_t i = 0; i < node->in[k]->size; i++) last_total += total_weight(i) * (double)node->in[k]->value[i];
+    *node->value = (float)last_total;
+}
+
+static void total_backward(fi_graph *g, fi_node *node)
+{
+    (void)g;
+    for (int k = 0; k < node->n_in; k++) {
+        fi_node *in = node->in[k];
+        if (!fi_needs(in)) continue;
+        bool add = fi_grad_begin(in);
+        for (size_t i = 0; i < in->size; i++)
+            in->grad[i] = (add ? in->grad[i] : 0.0f) + *node->grad * (float)total_weight(i);
+    }
+}
+
+static fi_node *weighted_total(fi_graph *g, fi_node *const *in, int n)
+{
+    static const fi_op op = {.name = "total", .forward = total_forward, .backward = total_backward};
+    fi_node *node = fi_node_new(g, &op, 1, (size_t[]){1}, 0);
+    for (int i = 0; i < n; i++) fi_node_input(g, node, in[i]);
+    return node;
+}
 
 #endif

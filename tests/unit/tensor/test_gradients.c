@@ -16,46 +16,6 @@
 
 static const double TOLERANCE = 3e-4;
 
-/* ---- the loss: sum over its inputs of weight * value, in double; its value is read at `probe_total` ---- */
-
-static double probe_total;
-
-static float probe_weight(size_t i)
-{
-    uint32_t out[4];
-    fi_philox((uint32_t[4]){(uint32_t)i, 0, 0, 7}, (uint32_t[2]){1, 2}, out);
-    return (float)out[0] * 0x1p-31f - 1.0f;
-}
-
-static void probe_forward(fi_graph *g, fi_node *node)
-{
-    (void)g;
-    probe_total = 0.0;
-    for (int k = 0; k < node->n_in; k++)
-        for (size_t i = 0; i < node->in[k]->size; i++)
-            probe_total += (double)probe_weight(i) * (double)node->in[k]->value[i];
-    *node->value = (float)probe_total;
-}
-
-static void probe_backward(fi_graph *g, fi_node *node)
-{
-    (void)g;
-    for (int k = 0; k < node->n_in; k++) {
-        fi_node *in = node->in[k];
-        if (!fi_needs(in)) continue;
-        bool add = fi_grad_begin(in);
-        for (size_t i = 0; i < in->size; i++) in->grad[i] = (add ? in->grad[i] : 0.0f) + *node->grad * probe_weight(i);
-    }
-}
-
-static fi_node *probe(fi_graph *g, fi_node *const *in, int n)
-{
-    static const fi_op op = {.name = "probe", .forward = probe_forward, .backward = probe_backward};
-    fi_node *node = fi_node_new(g, &op, 1, (size_t[]){1}, 0);
-    for (int i = 0; i < n; i++) fi_node_input(g, node, in[i]);
-    return node;
-}
-
 /* ---- running a case ---- */
 
 typedef struct setting {
@@ -69,11 +29,6 @@ typedef struct bench {
     fi_node *in[MAX_INPUTS], *out, *loss;
     int n_in;
 } bench;
-
-static bool wants_grad(filling f)
-{
-    return f == SMOOTH || f == APART || f == STEPS;
-}
 
 static void fill(fi_node *in, filling f, uint32_t stream)
 {
@@ -112,9 +67,7 @@ static ftl_status record(bench *b, const op_case *c, setting s)
         const op_input *input = &c->inputs[b->n_in];
         size_t shape[FI_MAX_DIMS];
         for (int k = 0; k < input->n_dims; k++) shape[k] = input->shape[k] == BATCH ? s.batch : input->shape[k];
-        bool ids = input->filling == IDS || input->filling == LABELS;
-        b->in[b->n_in] = (ids ? fi_input_ids : fi_input)(b->g, input->n_dims, shape);
-        if (wants_grad(input->filling)) fi_want_grad(b->g, b->in[b->n_in]);
+        b->in[b->n_in] = op_case_input(b->g, c, b->n_in, input->n_dims, shape);
     }
     for (int k = 0; k < (s.twice ? 2 : 1); k++) {
         if (s.recompute) fi_recompute_begin(b->g);
@@ -124,7 +77,7 @@ static ftl_status record(bench *b, const op_case *c, setting s)
     }
     b->out = outs[0];
     fi_keep(b->g, b->out);
-    b->loss = probe(b->g, outs, s.twice ? 2 : 1);
+    b->loss = weighted_total(b->g, outs, s.twice ? 2 : 1);
     return fi_plan(b->g, s.inference ? NULL : b->loss, NULL);
 }
 
@@ -155,7 +108,7 @@ static double moved(bench *b, int k, size_t i, float h)
     b->in[k]->value[i] = before + h;
     fi_forward(b->g);
     b->in[k]->value[i] = before;
-    return probe_total;
+    return last_total;
 }
 
 static void check_gradients(const op_case *c)
