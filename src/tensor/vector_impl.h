@@ -2,8 +2,8 @@
  * Bodies of the array functions. The including file defines VECTOR_SET and VECTOR_NAME and is compiled with the flags of
  * its instruction set (CMakeLists.txt).
  */
+#include "tensor/vactivations.h"
 #include "tensor/vector.h"
-#include "tensor/vmath.h"
 
 typedef fi_vf (*unary)(fi_vf x);
 
@@ -41,73 +41,6 @@ FI_INLINE fi_vf erf_of(fi_vf x)
     return fi_v_erf(x);
 }
 
-/* ---- activations and their derivatives ---- */
-
-FI_INLINE fi_vf relu(fi_vf x)
-{
-    return fi_v_select(x <= 0.0f, (fi_vf){0}, x); /* NaN stays */
-}
-FI_INLINE fi_vf relu_slope(fi_vf x)
-{
-    return fi_v_select(x > 0.0f, fi_v_set(1.0f), (fi_vf){0});
-}
-
-FI_INLINE fi_vf normal_cdf(fi_vf x)
-{
-    return fi_v_erf(x * 0.707106781f) * 0.5f + 0.5f;
-}
-FI_INLINE fi_vf gelu(fi_vf x)
-{
-    return x * normal_cdf(x);
-}
-FI_INLINE fi_vf gelu_slope(fi_vf x)
-{
-    return x * fi_v_exp(x * x * -0.5f) * 0.398942280f + normal_cdf(x);
-}
-
-/* sqrt(2 / pi) (x + 0.044715 x^3): Hendrycks & Gimpel 2016 */
-FI_INLINE fi_vf gelu_tanh(fi_vf x)
-{
-    fi_vf t = fi_v_tanh((x * x * x * 0.044715f + x) * 0.797884561f);
-    return x * (t * 0.5f + 0.5f);
-}
-FI_INLINE fi_vf gelu_tanh_slope(fi_vf x)
-{
-    fi_vf t = fi_v_tanh((x * x * x * 0.044715f + x) * 0.797884561f);
-    fi_vf inner = x * x * (3 * 0.044715f * 0.797884561f) + 0.797884561f;
-    return (t * 0.5f + 0.5f) + x * 0.5f * (1.0f - t * t) * inner;
-}
-
-FI_INLINE fi_vf silu(fi_vf x)
-{
-    return x * fi_v_sigmoid(x);
-}
-FI_INLINE fi_vf silu_slope(fi_vf x)
-{
-    fi_vf s = fi_v_sigmoid(x);
-    return s + x * s * (1.0f - s);
-}
-
-FI_INLINE fi_vf tanh_of(fi_vf x)
-{
-    return fi_v_tanh(x);
-}
-FI_INLINE fi_vf tanh_slope(fi_vf x)
-{
-    fi_vf t = fi_v_tanh(x);
-    return 1.0f - t * t;
-}
-
-FI_INLINE fi_vf sigmoid(fi_vf x)
-{
-    return fi_v_sigmoid(x);
-}
-FI_INLINE fi_vf sigmoid_slope(fi_vf x)
-{
-    fi_vf s = fi_v_sigmoid(x);
-    return s * (1.0f - s);
-}
-
 FI_INLINE fi_vf same(fi_vf x)
 {
     return x;
@@ -135,12 +68,10 @@ static void activate(fi_activation act, const float *x, float *y, size_t n)
 {
     switch (act) {
     case FI_LINEAR: map(same, x, y, n); break;
-    case FI_RELU: map(relu, x, y, n); break;
-    case FI_GELU: map(gelu, x, y, n); break;
-    case FI_GELU_TANH: map(gelu_tanh, x, y, n); break;
-    case FI_SILU: map(silu, x, y, n); break;
-    case FI_TANH: map(tanh_of, x, y, n); break;
-    case FI_SIGMOID: map(sigmoid, x, y, n); break;
+#define RUN(name, function, slope)                                                                                     \
+    case name: map(function, x, y, n); break;
+        FI_EACH_ACTIVATION(RUN)
+#undef RUN
     }
 }
 
@@ -148,12 +79,10 @@ static void activate_back(fi_activation act, const float *x, const float *dy, fl
 {
     switch (act) {
     case FI_LINEAR: map_times(one, x, dy, dx, n, add); break;
-    case FI_RELU: map_times(relu_slope, x, dy, dx, n, add); break;
-    case FI_GELU: map_times(gelu_slope, x, dy, dx, n, add); break;
-    case FI_GELU_TANH: map_times(gelu_tanh_slope, x, dy, dx, n, add); break;
-    case FI_SILU: map_times(silu_slope, x, dy, dx, n, add); break;
-    case FI_TANH: map_times(tanh_slope, x, dy, dx, n, add); break;
-    case FI_SIGMOID: map_times(sigmoid_slope, x, dy, dx, n, add); break;
+#define RUN(name, function, slope)                                                                                     \
+    case name: map_times(slope, x, dy, dx, n, add); break;
+        FI_EACH_ACTIVATION(RUN)
+#undef RUN
     }
 }
 

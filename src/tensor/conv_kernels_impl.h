@@ -1,0 +1,170 @@
+/*
+ * Bodies of the convolution kernels. The including file defines CONV_LANES (floats in a vector), CONV_ROWS (rows of a tile;
+ * CONV_ROWS * 2 sums, two vectors of B and one of A are to fit into the registers), CONV_SET and CONV_NAME, and is
+ * compiled with the flags of its instruction set (CMakeLists.txt).
+ */
+#include "tensor/conv_kernels.h"
+
+#include <string.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+typedef float vec __attribute__((vector_size(CONV_LANES * sizeof(float))));
+enum { LANES = CONV_LANES, ROWS = CONV_ROWS, PANEL = 2 * LANES };
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vec load(const float *p)
+{
+    vec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+INLINE void store(float *p, vec v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/* The first n < LANES floats; nothing beyond them is touched. */
+INLINE vec load_part(const float *p, size_t n)
+{
+#if defined(__AVX512F__)
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), p);
+#else
+    float all[LANES] = {0};
+    for (size_t i = 0; i < n; i++) all[i] = p[i];
+    return load(all);
+#endif
+}
+INLINE void store_part(float *p, vec v, size_t n)
+{
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1u), (__m512)v);
+#else
+    float all[LANES];
+    store(all, v);
+    for (size_t i = 0; i < n; i++) p[i] = all[i];
+#endif
+}
+
+/* n floats of vector v of a row: part says whether the last of `vecs` vectors is shorter. */
+INLINE vec load_of(const float *p, size_t v, size_t vecs, size_t part)
+{
+    return part && v == vecs - 1 ? load_part(p + v * LANES, part) : load(p + v * LANES);
+}
+INLINE void store_of(float *p, vec x, size_t v, size_t vecs, size_t part)
+{
+    if (part && v == vecs - 1)
+        store_part(p + v * LANES, x, part);
+    else
+        store(p + v * LANES, x);
+}
+
+/*
+ * Chooses among the bodies by constants, so that sums live in registers: rows of the tile 1 .. ROWS, one or two vectors, the last
+ * one whole or not.
+ */
+#if CONV_ROWS >= 8
+#define CONV_MANY_ROWS(RUN) RUN(7) RUN(8)
+#else
+#define CONV_MANY_ROWS(RUN)
+#endif
+#define CONV_EACH_ROWS(RUN) RUN(1) RUN(2) RUN(3) RUN(4) RUN(5) RUN(6) CONV_MANY_ROWS(RUN)
+
+INLINE void strip_tile(size_t rows, size_t vecs, size_t part, size_t len, const float *x, size_t x_step, const float *w,
+                       float *y, size_t y_step, const float *init)
+{
+    vec s[ROWS][2];
+    for (size_t i = 0; i < rows; i++)
+        for (size_t v = 0; v < vecs; v++) s[i][v] = load_of(init ? init : y + i * y_step, v, vecs, part);
+    for (size_t k = 0; k < len; k++, w += PANEL) {
+        vec b[2];
+        for (size_t v = 0; v < vecs; v++) b[v] = load(w + v * LANES);
+        for (size_t i = 0; i < rows; i++)
+            for (size_t v = 0; v < vecs; v++) s[i][v] += x[i * x_step + k] * b[v];
+    }
+    for (size_t i = 0; i < rows; i++)
+        for (size_t v = 0; v < vecs; v++) store_of(y + i * y_step, s[i][v], v, vecs, part);
+}
+
+INLINE void strip_rows(size_t vecs, size_t part, size_t len, const float *x, size_t x_step, const float *w, float *y,
+                       size_t y_step, size_t n_pixels, const float *init)
+{
+    for (size_t tiles = (n_pixels + ROWS - 1) / ROWS, left = n_pixels; tiles > 0; tiles--) { /* tiles of like size */
+        const size_t rows = (left + tiles - 1) / tiles;
+        switch (rows) {
+#define RUN(n)                                                                                                         \
+    case n: strip_tile(n, vecs, part, len, x, x_step, w, y, y_step, init); break;
+            CONV_EACH_ROWS(RUN)
+#undef RUN
+        }
+        left -= rows;
+        x += rows * x_step;
+        y += rows * y_step;
+    }
+}
+
+static void strip(size_t len, const float *x, size_t x_step, const float *w, float *y, size_t y_step, size_t n_pixels,
+                  size_t cols, const float *init)
+{
+    if (cols == PANEL)
+        strip_rows(2, 0, len, x, x_step, w, y, y_step, n_pixels, init);
+    else if (cols > LANES)
+        strip_rows(2, cols - LANES, len, x, x_step, w, y, y_step, n_pixels, init);
+    else if (cols == LANES)
+        strip_rows(1, 0, len, x, x_step, w, y, y_step, n_pixels, init);
+    else
+        strip_rows(1, cols, len, x, x_step, w, y, y_step, n_pixels, init);
+}
+
+INLINE void outer_tile(size_t rows, size_t vecs, size_t part, size_t n_rows, size_t n_pixels, const float *g,
+                       size_t g_row, size_t g_step, const float *x, size_t x_row, size_t x_step, float *d, size_t ld)
+{
+    vec s[ROWS][2];
+    for (size_t i = 0; i < rows; i++)
+        for (size_t v = 0; v < vecs; v++) s[i][v] = load_of(d + i * ld, v, vecs, part);
+    for (size_t r = 0; r < n_rows; r++) {
+        const float *a = g + r * g_row, *c = x + r * x_row;
+        for (size_t p = 0; p < n_pixels; p++, a += g_step, c += x_step) {
+            vec b[2];
+            for (size_t v = 0; v < vecs; v++) b[v] = load_of(c, v, vecs, part);
+            for (size_t i = 0; i < rows; i++)
+                for (size_t v = 0; v < vecs; v++) s[i][v] += a[i] * b[v];
+        }
+    }
+    for (size_t i = 0; i < rows; i++)
+        for (size_t v = 0; v < vecs; v++) store_of(d + i * ld, s[i][v], v, vecs, part);
+}
+
+INLINE void outer_rows(size_t vecs, size_t part, size_t n_rows, size_t n_pixels, const float *g, size_t g_row,
+                       size_t g_step, const float *x, size_t x_row, size_t x_step, float *d, size_t ld, size_t m)
+{
+    for (size_t tiles = (m + ROWS - 1) / ROWS, left = m; tiles > 0; tiles--) {
+        const size_t rows = (left + tiles - 1) / tiles;
+        switch (rows) {
+#define RUN(n)                                                                                                         \
+    case n: outer_tile(n, vecs, part, n_rows, n_pixels, g, g_row, g_step, x, x_row, x_step, d, ld); break;
+            CONV_EACH_ROWS(RUN)
+#undef RUN
+        }
+        left -= rows;
+        g += rows;
+        d += rows * ld;
+    }
+}
+
+static void outer(size_t n_rows, size_t n_pixels, const float *g, size_t g_row, size_t g_step, const float *x,
+                  size_t x_row, size_t x_step, float *d, size_t ld, size_t m, size_t n)
+{
+    for (; n >= PANEL; n -= PANEL, x += PANEL, d += PANEL)
+        outer_rows(2, 0, n_rows, n_pixels, g, g_row, g_step, x, x_row, x_step, d, ld, m);
+    if (n > LANES)
+        outer_rows(2, n - LANES, n_rows, n_pixels, g, g_row, g_step, x, x_row, x_step, d, ld, m);
+    else if (n == LANES)
+        outer_rows(1, 0, n_rows, n_pixels, g, g_row, g_step, x, x_row, x_step, d, ld, m);
+    else if (n > 0)
+        outer_rows(1, n, n_rows, n_pixels, g, g_row, g_step, x, x_row, x_step, d, ld, m);
+}
+
+const fi_conv_kernels CONV_SET = {CONV_NAME, PANEL, strip, outer};
