@@ -80,6 +80,18 @@ BUILD(rms_norm, fi_rms_norm(g, in[0], in[1], 1e-6f))
 BUILD(layer_norm, fi_layer_norm(g, in[0], in[1], in[2], 1e-5f))
 BUILD(layer_norm_no_bias, fi_layer_norm(g, in[0], in[1], NULL, 1e-5f))
 
+BUILD(conv2d, fi_conv2d(g, in[0], in[1], in[2], 1, 1))
+BUILD(conv2d_stride, fi_conv2d(g, in[0], in[1], NULL, 2, 2))
+BUILD(conv1d, fi_conv1d(g, in[0], in[1], in[2], 2, 4, 1))
+BUILD(conv_transpose2d, fi_conv_transpose2d(g, in[0], in[1], in[2]))
+BUILD(max_pool2d, fi_max_pool2d(g, in[0], 2))
+BUILD(avg_pool2d, fi_avg_pool2d(g, in[0], 2))
+BUILD(group_norm, fi_group_norm(g, in[0], 3, in[1], in[2], 1e-5f, FI_LINEAR))
+BUILD(group_norm_gelu, fi_group_norm(g, in[0], 2, in[1], in[2], 1e-5f, FI_GELU))
+static float running_mean[21], running_var[21];
+BUILD(batch_norm, fi_batch_norm(g, in[0], in[1], in[2], running_mean, running_var, 0.1f, 1e-5f, FI_LINEAR))
+BUILD(batch_norm_gelu, fi_batch_norm(g, in[0], in[1], in[2], running_mean, running_var, 0.1f, 1e-5f, FI_GELU))
+
 BUILD(cross_entropy, fi_cross_entropy(g, in[0], in[1], NULL))
 BUILD(cross_entropy_weighted, fi_cross_entropy(g, in[0], in[1], in[2]))
 BUILD(soft_cross_entropy, fi_soft_cross_entropy(g, in[0], in[1], NULL, 2.0f))
@@ -140,6 +152,20 @@ static const op_case op_cases[] = {
     {CASE(rms_norm), ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 21}}, {SMOOTH, 1, {21}}}},
     {CASE(layer_norm), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}, {SMOOTH, 1, {21}}, {SMOOTH, 1, {21}}}},
     {CASE(layer_norm_no_bias), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}, {SMOOTH, 1, {21}}}},
+    {CASE(conv2d), ROWS_APART, {{SMOOTH, 4, {BATCH, 5, 6, 5}}, {SMOOTH, 4, {4, 2, 2, 5}}, {SMOOTH, 1, {4}}}},
+    {"conv2d_1x1",
+     build_conv2d,
+     ROWS_APART,
+     {{SMOOTH, 4, {BATCH, 4, 2, 5}}, {SMOOTH, 4, {6, 1, 1, 5}}, {SMOOTH, 1, {6}}}},
+    {CASE(conv2d_stride), ROWS_APART, {{SMOOTH, 4, {BATCH, 6, 5, 2}}, {SMOOTH, 4, {2, 5, 4, 2}}}},
+    {CASE(conv1d), ROWS_APART, {{SMOOTH, 3, {BATCH, 9, 5}}, {SMOOTH, 3, {4, 2, 5}}, {SMOOTH, 1, {4}}}},
+    {CASE(conv_transpose2d), ROWS_APART, {{SMOOTH, 4, {BATCH, 2, 4, 5}}, {SMOOTH, 4, {5, 2, 2, 4}}, {SMOOTH, 1, {4}}}},
+    {CASE(max_pool2d), ROWS_APART, {{STEPS, 4, {BATCH, 5, 4, 6}}}},
+    {CASE(avg_pool2d), ROWS_APART, {{SMOOTH, 4, {BATCH, 4, 5, 2}}}},
+    {CASE(group_norm), ROWS_APART, {{SMOOTH, 4, {BATCH, 4, 2, 6}}, {SMOOTH, 1, {6}}, {SMOOTH, 1, {6}}}},
+    {CASE(group_norm_gelu), ROWS_APART, {{SMOOTH, 2, {BATCH, 6}}, {SMOOTH, 1, {6}}, {SMOOTH, 1, {6}}}},
+    {CASE(batch_norm), TRAINING_ONLY, {{SMOOTH, 2, {BATCH, 21}}, {SMOOTH, 1, {21}}, {SMOOTH, 1, {21}}}},
+    {CASE(batch_norm_gelu), TRAINING_ONLY, {{SMOOTH, 3, {BATCH, 4, 5}}, {SMOOTH, 1, {5}}, {SMOOTH, 1, {5}}}},
     {CASE(cross_entropy), 0, {{SMOOTH, 3, {BATCH, 2, 5}}, {LABELS, 2, {BATCH, 2}}}},
     {CASE(cross_entropy_weighted), 0, {{SMOOTH, 2, {BATCH, 5}}, {IDS, 1, {BATCH}}, {POSITIVE, 1, {BATCH}}}},
     {CASE(soft_cross_entropy), 0, {{SMOOTH, 2, {BATCH, 5}}, {SHARES, 2, {BATCH, 5}}}},

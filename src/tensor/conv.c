@@ -1,5 +1,6 @@
 /* Convolutions as nodes: shapes and roles; the work is in tensor/convolve.h. */
 #include "tensor/convolve.h"
+#include "tensor/op.h"
 #include "tensor/ops.h"
 
 #include <stdint.h>
@@ -14,10 +15,15 @@ typedef struct conv_attr {
 static fi_node *conv_node(fi_graph *g, const fi_op *op, const fi_conv *conv, bool backward, int n_dims,
                           const size_t *shape, fi_node *x, fi_node *w, fi_node *bias)
 {
-    const size_t size = fi_conv_packed_size(conv, backward);
+    size_t size = fi_conv_packed_size(conv, backward);
     if (size == 0)
         return fi_graph_fail(g, "%s: %zu by %zu taps of %zu channels are more than one task can hold", op->name,
                              conv->y.taps, conv->x.taps, conv->c > conv->o ? conv->c : conv->o);
+    if (backward && bias) { /* for the sums of bias_backward too */
+        const size_t rows = shape[0] * shape[1] * (n_dims == 4 ? shape[2] : 1);
+        const size_t parts = fi_column_parts(1, rows, bias->size);
+        size = parts > size ? parts : size;
+    }
     fi_node *node = fi_node_new(g, op, n_dims, shape, sizeof(conv_attr) + (size + 16) * sizeof(float));
     if (!node) return NULL;
     conv_attr *attr = node->attr;
@@ -36,12 +42,14 @@ static float *grad_to_add(fi_node *node)
     return node->grad;
 }
 
-static void bias_backward(fi_node *bias, const float *g, size_t size)
+/* Parts of sums take the room of packed weights, which only the other passes use. */
+static void bias_backward(fi_engine *engine, const fi_node *node)
 {
+    fi_node *bias = node->in[2];
     if (!fi_needs(bias)) return;
-    float *grad = grad_to_add(bias);
-    for (size_t i = 0; i < size; i += bias->size)
-        for (size_t j = 0; j < bias->size; j++) grad[j] += g[i + j];
+    const conv_attr *attr = node->attr;
+    fi_column_sums(engine, bias->grad, node->grad, NULL, 1, node->size / bias->size, bias->size, attr->conv.packed,
+                   fi_grad_begin(bias));
 }
 
 /* ---- convolution ---- */
@@ -61,7 +69,7 @@ static void conv_backward(fi_graph *g, fi_node *node)
     fi_node *x = node->in[0], *w = node->in[1];
     if (fi_needs(x)) fi_conv_backward_data(engine, &attr->conv, node->grad, w->value, NULL, x->grad, fi_grad_begin(x));
     if (fi_needs(w)) fi_conv_backward_weights(engine, &attr->conv, x->value, node->grad, grad_to_add(w));
-    bias_backward(node->in[2], node->grad, node->size);
+    bias_backward(engine, node);
 }
 
 static const fi_op conv2d_op = {"conv2d", conv_forward, conv_backward, FI_KEEP_IN(0) | FI_KEEP_IN(1), false, false},
@@ -131,7 +139,7 @@ static void transposed_backward(fi_graph *g, fi_node *node)
     fi_node *x = node->in[0], *w = node->in[1];
     if (fi_needs(x)) fi_conv_forward(engine, &attr->conv, node->grad, w->value, NULL, x->grad, fi_grad_begin(x));
     if (fi_needs(w)) fi_conv_backward_weights(engine, &attr->conv, node->grad, x->value, grad_to_add(w));
-    bias_backward(node->in[2], node->grad, node->size);
+    bias_backward(engine, node);
 }
 
 static const fi_op transposed_op = {

@@ -42,11 +42,12 @@ fi_node *fi_store(fi_graph *g, fi_node *x, fi_node *cache, const size_t *at);
 /* ---- norm.c: over the last dimension unless said; weight [d], bias [d] or NULL ---- */
 fi_node *fi_rms_norm(fi_graph *g, fi_node *x, fi_node *weight, float eps);
 fi_node *fi_layer_norm(fi_graph *g, fi_node *x, fi_node *weight, fi_node *bias, float eps);
-fi_node *fi_group_norm(fi_graph *g, fi_node *x, size_t groups, fi_node *weight, fi_node *bias,
-                       float eps); /* x [n, .., c] */
-/* x [n, .., c]. Training: the batch's mean and biased variance, and moves running (unbiased variance); else the running ones. */
+/* norm_channel.c: x [n, .., c]; the activation comes after weight and bias, in the same passes over memory. */
+fi_node *fi_group_norm(fi_graph *g, fi_node *x, size_t groups, fi_node *weight, fi_node *bias, float eps,
+                       fi_activation act);
+/* Training: the batch's mean and biased variance, and moves the running ones (unbiased variance); else the running ones. */
 fi_node *fi_batch_norm(fi_graph *g, fi_node *x, fi_node *weight, fi_node *bias, float *running_mean, float *running_var,
-                       float momentum, float eps);
+                       float momentum, float eps, fi_activation act);
 
 /* ---- attention.c ---- */
 fi_node *fi_softmax(fi_graph *g, fi_node *x,
@@ -81,7 +82,7 @@ fi_node *fi_relative_bias(fi_graph *g, fi_node *table, size_t n_q, size_t n_k, b
 /* Rotary positions, half-split: x [b, n, h d], positions *first + 0 .. n-1 (first NULL: 0). Su et al. 2021. */
 fi_node *fi_rope(fi_graph *g, fi_node *x, size_t heads, float theta, const size_t *first);
 
-/* ---- conv.c, pool.c: channels last, weights [out, kh, kw, in] (1-D: [out, k, in]), bias [out] or NULL ---- */
+/* ---- conv.c, pooling.c: channels last, weights [out, kh, kw, in] (1-D: [out, k, in]), bias [out] or NULL ---- */
 fi_node *fi_conv2d(fi_graph *g, fi_node *x, fi_node *w, fi_node *bias, size_t stride, size_t padding);
 fi_node *fi_conv1d(fi_graph *g, fi_node *x, fi_node *w, fi_node *bias, size_t dilation, size_t pad_left,
                    size_t pad_right);
