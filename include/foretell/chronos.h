@@ -46,6 +46,19 @@ typedef struct ftl_chronos_open_args {
     size_t n_threads; /**< 0: one a processor. The bits of a result do not depend on it */
 } ftl_chronos_open_args;
 
+/**
+ * Opens a model: config.json and the weights (model.safetensors, shards with an index, or pytorch_model.bin; F32, F16 or
+ * BF16) of a directory. Nothing of the files is executed.
+ * @param args  NULL for the defaults
+ * @param out   new model, to be closed with ftl_chronos_close(); NULL on failure
+ * @return FTL_OK; FTL_EIO (no such directory or file); FTL_EDATA (not a Chronos model, a damaged or wrongly shaped file:
+ *         the file and the key or tensor are named); FTL_ENOMEM
+ */
+FTL_API ftl_status ftl_chronos_open(const char *directory, const ftl_chronos_open_args *args, ftl_chronos **out,
+                                    ftl_error *err);
+/** NULL is fine. */
+FTL_API void ftl_chronos_close(ftl_chronos *model);
+
 /** What a model is. Pointers are owned by the model. */
 typedef struct ftl_chronos_facts {
     const char *directory, *family; /**< family: "chronos-t5", "chronos-bolt", "chronos-2" */
@@ -64,11 +77,23 @@ typedef struct ftl_chronos_facts {
     size_t top_k;
     double top_p;
 } ftl_chronos_facts;
+FTL_API ftl_chronos_facts ftl_chronos_about(const ftl_chronos *model);
 
 /** Memory of a prediction beside the weights, at its peak: values inside the network, and caches of decoding. */
 typedef struct ftl_chronos_memory {
     size_t activation_bytes, cache_bytes;
 } ftl_chronos_memory;
+/**
+ * @param rows     series in one batch
+ * @param context  steps of history; 0: the model's context_length
+ * @param horizon  steps ahead; 0: the model's prediction_length
+ * @param samples  paths of each (chronos-t5); 0: the model's default
+ */
+FTL_API ftl_chronos_memory ftl_chronos_memory_of(const ftl_chronos *model, size_t rows, size_t context, size_t horizon,
+                                                 size_t samples);
+
+/** The facts, and the memory of a batch of one series at full context and horizon, as JSON text. ftl_text_free(). */
+FTL_API ftl_status ftl_chronos_info(const ftl_chronos *model, char **out, ftl_error *err);
 
 /**
  * A covariate of a task: numbers, or categories as text or as numeric codes. Categories become numbers as upstream
@@ -92,8 +117,8 @@ typedef struct ftl_chronos_covariate {
 typedef struct ftl_chronos_task {
     size_t n_targets, length;
     const float *targets; /**< [n_targets, length] oldest first, NaN is missing; infinities are refused */
-    const ftl_chronos_covariate
-        *covariates; /**< [n_covariates]; the same ones, in this order, in every task of a call */
+    /** [n_covariates], the same ones in every task of a call. Those that are known ahead make rows after all others. */
+    const ftl_chronos_covariate *covariates;
     size_t n_covariates;
     uint64_t stream; /**< which random numbers: paths are drawn from (seed, stream, target), never from the place in a
                           batch. Tasks that share a stream share their luck */
@@ -111,15 +136,16 @@ typedef struct ftl_chronos_options {
     const double *levels; /**< [n_levels] quantile levels, increasing, each in (0, 1); NULL: the model's levels,
                                      0.1 .. 0.9 for chronos-t5 */
     size_t n_levels;
-    size_t context_length;     /**< steps of history to look at, at most the model's; 0: the model's */
-    size_t batch_size;         /**< rows (targets, covariates) that run together; 0: 32. No effect on results except
+    size_t context_length; /**< steps of history to look at, at most the model's; 0: the model's */
+    size_t batch_size;     /**< rows (targets, covariates) that run together: tasks are added until there are so many;
+                                     0: a few that suit the family, 256 with cross_learning. No effect on results except
                                      with cross_learning */
-    size_t num_samples;        /**< paths of each target (chronos-t5) */
-    double temperature;        /**< above 0: logits are divided by it */
-    size_t top_k;              /**< tokens to choose among; the vocabulary's size or more: all */
-    double top_p;              /**< in (0, 1]: the most probable tokens that together have this probability */
-    uint64_t seed;             /**< of the sample paths */
-    bool cross_learning;       /**< all rows of a batch see one another (chronos-2): results depend on the batch */
+    size_t num_samples;    /**< paths of each target (chronos-t5) */
+    double temperature;    /**< above 0: logits are divided by it */
+    size_t top_k;          /**< tokens to choose among; the vocabulary's size or more: all */
+    double top_p;          /**< in (0, 1]: the most probable tokens that together have this probability */
+    uint64_t seed;         /**< of the sample paths */
+    bool cross_learning;   /**< all rows of a batch see one another (chronos-2): results depend on the batch */
     size_t max_output_patches; /**< patches of one pass, at most the model's (chronos-2) */
     const double *unrolled;    /**< [n_unrolled] levels that horizons beyond one pass are fed back at, among the model's
                                  (chronos-2); NULL: 0.1 .. 0.9 */
@@ -143,6 +169,26 @@ typedef struct ftl_chronos_result {
 /** Takes results in order of the tasks, on the calling thread. False: stop (FTL_ECANCELLED). */
 typedef bool (*ftl_chronos_fn)(void *user, const ftl_chronos_result *result);
 
+/**
+ * Forecasts tasks batch after batch; memory does not grow with their number.
+ *
+ * Quantiles at levels that are not the model's: chronos-t5 interpolates linearly between sorted paths (rank q (n - 1)),
+ * chronos-bolt between its sorted quantiles, chronos-2 between its quantiles as they are; outside the model's levels the
+ * nearest one stands. A level given twice or out of order is refused.
+ *
+ * What upstream takes silently and wrongly is refused: infinite values, a series of no values, tasks whose covariates
+ * differ. The result of a task depends on no other task, on no batch size and on no number of threads (but see
+ * cross_learning, and ranks of categories of several targets).
+ *
+ * @param tasks    [n_tasks]
+ * @param options  NULL for the defaults
+ * @return FTL_OK; FTL_EINVAL (options; covariates for a family without them); FTL_EDATA (task, row and position are
+ *         named); FTL_ENUMERIC (weights that give no finite forecast); FTL_ENOMEM; FTL_ECANCELLED
+ */
+FTL_API ftl_status ftl_chronos_predict(const ftl_chronos *model, const ftl_chronos_task *tasks, size_t n_tasks,
+                                       const ftl_chronos_options *options, ftl_chronos_fn sink, void *user,
+                                       ftl_error *err);
+
 /** The inner states of the encoder for one task, borrowed for the time of the call that gets them. */
 typedef struct ftl_chronos_embedding {
     size_t task;
@@ -154,6 +200,14 @@ typedef struct ftl_chronos_embedding {
     const float *scale;  /**< [n_rows] what it was divided by */
 } ftl_chronos_embedding;
 typedef bool (*ftl_chronos_embedding_fn)(void *user, const ftl_chronos_embedding *embedding);
+
+/**
+ * Embeds tasks. Of the options context_length, batch_size and progress count. Rows are the targets; covariates are
+ * refused. Errors as ftl_chronos_predict().
+ */
+FTL_API ftl_status ftl_chronos_embed(const ftl_chronos *model, const ftl_chronos_task *tasks, size_t n_tasks,
+                                     const ftl_chronos_options *options, ftl_chronos_embedding_fn sink, void *user,
+                                     ftl_error *err);
 
 #ifdef __cplusplus
 }

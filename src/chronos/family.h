@@ -67,6 +67,7 @@ typedef struct fi_chronos_family {
     const char *pipeline; /* "ChronosPipeline": what chronos_pipeline_class says */
     bool gives_samples, takes_covariates;
     bool sorts_levels; /* upstream interpolates levels between sorted quantiles (chronos-bolt) */
+    size_t batch_size; /* rows of a batch that suit it, where the caller says nothing */
 
     /*
      * Reads the config, then the weights. Fills family's part of *facts: context_length, prediction_length, d_model,

@@ -1,0 +1,18 @@
+/* What the files of this room share of an open model. */
+#ifndef FI_CHRONOS_CHRONOS_H
+#define FI_CHRONOS_CHRONOS_H
+
+#include "chronos/family.h"
+
+#include <pthread.h>
+
+struct ftl_chronos {
+    const fi_chronos_family *family;
+    fi_engine *engine;
+    void *state; /* the family's */
+    char *directory;
+    ftl_chronos_facts facts;
+    pthread_mutex_t lock; /* engine and state serve one call at a time */
+};
+
+#endif
