@@ -43,8 +43,10 @@ typedef enum ftl_capability {
     FTL_TAKES_MISSING = 1 << 3, /**< missing values anywhere */
     FTL_GIVES_COMPONENTS = 1 << 4,
     FTL_GIVES_SAMPLES = 1 << 5,
-    FTL_GIVES_HISTORY = 1 << 6 /**< can predict the rows of its history */
+    FTL_GIVES_HISTORY = 1 << 6,       /**< can predict the rows of its history */
+    FTL_TAKES_UNKNOWN_FUTURE = 1 << 7 /**< regressors may lack a future: then their past alone counts */
 } ftl_capability;
+/** All that models of the kind can; one of them may lack some of it, see ftl_config_capabilities(). */
 FTL_API unsigned ftl_forecaster_capabilities(const ftl_forecaster *forecaster);
 
 /** One row of an option table. */
@@ -67,16 +69,27 @@ typedef struct ftl_option_info {
 } ftl_option_info;
 FTL_API size_t ftl_forecaster_n_options(const ftl_forecaster *forecaster);
 FTL_API ftl_option_info ftl_forecaster_option(const ftl_forecaster *forecaster, size_t i);
+/** @return the name of the option that a first value without a name sets, or NULL. */
+FTL_API const char *ftl_forecaster_first_option(const ftl_forecaster *forecaster);
 
 /**
  * A configuration from text: NAME or NAME:option=value,option=value. A flag may stand without a value. A comma or
- * backslash within a value is written with a backslash before it.
+ * backslash within a value is written with a backslash before it. Some forecasters take the first value by itself, as
+ * ftl_forecaster_first_option() says: chronos:DIRECTORY,num_samples=100.
  * @return FTL_OK; FTL_EINVAL (unknown name or option: the nearest is named; value out of range); FTL_ENOMEM
  */
 FTL_API ftl_status ftl_config_new(const char *spec, ftl_config **out, ftl_error *err);
 /** Sets one option from text. Errors as ftl_config_new(). */
 FTL_API ftl_status ftl_config_set(ftl_config *config, const char *option, const char *value, ftl_error *err);
+/** The value of an option as text (not of items, which are many). ftl_text_free(). FTL_EINVAL: no such option. */
+FTL_API ftl_status ftl_config_get(const ftl_config *config, const char *option, char **out, ftl_error *err);
 FTL_API const ftl_forecaster *ftl_config_forecaster(const ftl_config *config);
+/**
+ * What models of this configuration can (ftl_capability). Where that depends on a model file, the file is opened, and
+ * stays open for fits with this configuration.
+ * @return FTL_OK; what opening may give
+ */
+FTL_API ftl_status ftl_config_capabilities(const ftl_config *config, unsigned *out, ftl_error *err);
 /** The configuration as text that ftl_config_new() reads back, only what differs from the defaults. ftl_text_free(). */
 FTL_API ftl_status ftl_config_text(const ftl_config *config, char **out, ftl_error *err);
 FTL_API void ftl_config_free(ftl_config *config);
@@ -87,6 +100,7 @@ typedef struct ftl_fit_args {
     uint64_t seed;        /**< for models that draw random numbers */
     ftl_progress_fn progress;
     void *progress_user;
+    size_t n_threads; /**< for models that compute with several; 0: one a processor. No effect on results */
 } ftl_fit_args;
 
 /**
@@ -100,6 +114,8 @@ FTL_API ftl_status ftl_model_fit(const ftl_config *config, const ftl_series *ser
                                  ftl_model **out, ftl_error *err);
 FTL_API void ftl_model_free(ftl_model *model);
 FTL_API const ftl_forecaster *ftl_model_forecaster(const ftl_model *model);
+/** What this model can (ftl_capability). */
+FTL_API unsigned ftl_model_capabilities(const ftl_model *model);
 /** The id of the series it was fitted to. */
 FTL_API const char *ftl_model_id(const ftl_model *model);
 
@@ -137,6 +153,12 @@ FTL_API ftl_status ftl_model_save_text(const ftl_model *model, char **out, ftl_e
 /** Reads what ftl_model_save_text() wrote, or a model file of Python prophet. `name` stands for it in messages. */
 FTL_API ftl_status ftl_model_load_text(const char *text, size_t size, const char *name, ftl_model **out,
                                        ftl_error *err);
+/**
+ * As ftl_model_load_text() for one of many models: what models of its kind share (the weights of a pretrained one) is
+ * taken from `like` where both mean the same file, instead of being read again. `like` may be NULL or of another kind.
+ */
+FTL_API ftl_status ftl_model_load_like(const ftl_model *like, const char *text, size_t size, const char *name,
+                                       ftl_model **out, ftl_error *err);
 /** What the fit did, as JSON text: parameters, certificate, warnings, timings. ftl_text_free(). */
 FTL_API ftl_status ftl_model_explain(const ftl_model *model, char **out, ftl_error *err);
 
@@ -176,7 +198,8 @@ typedef bool (*ftl_panel_fn)(void *user, const ftl_panel_result *result);
 
 /**
  * Fits and predicts every series of a panel on several threads; results leave in order and are freed as they leave, so
- * memory does not grow with the number of series. The bits of a result do not depend on n_threads.
+ * memory does not grow with the number of series. The bits of a result do not depend on n_threads. Models that forecast
+ * many series at once (pretrained ones) get them in batches, and compute with n_threads.
  *
  * @param predict   NULL: fit only. Its `future` is ignored; see `future`
  * @param future    NULL, or the future rows of the series by id (a series without any is an error of that series)

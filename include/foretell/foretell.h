@@ -4,6 +4,7 @@
 
 #include <foretell/base.h>
 #include <foretell/calendar.h>
+#include <foretell/chronos.h>
 #include <foretell/forecast.h>
 #include <foretell/forecaster.h>
 #include <foretell/plot.h>

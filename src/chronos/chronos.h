@@ -15,4 +15,7 @@ struct ftl_chronos {
     pthread_mutex_t lock; /* engine and state serve one call at a time */
 };
 
+/* Rows of a batch where the caller says nothing. */
+size_t fi_chronos_batch_size(const ftl_chronos *model, bool cross_learning);
+
 #endif

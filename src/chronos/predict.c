@@ -87,6 +87,11 @@ static ftl_status settle_sampling(const ftl_chronos_facts *f, ftl_chronos_option
     return FTL_OK;
 }
 
+size_t fi_chronos_batch_size(const ftl_chronos *model, bool cross_learning)
+{
+    return cross_learning ? CROSS_LEARNING_ROWS : model->family->batch_size;
+}
+
 static ftl_status settle(job *j, const ftl_chronos_options *options, ftl_error *err)
 {
     const ftl_chronos_facts *f = &j->model->facts;
@@ -94,7 +99,7 @@ static ftl_status settle(job *j, const ftl_chronos_options *options, ftl_error *
     if (options) *o = *options;
     if (!o->horizon) o->horizon = f->prediction_length;
     if (!o->context_length) o->context_length = f->context_length;
-    if (!o->batch_size) o->batch_size = o->cross_learning ? CROSS_LEARNING_ROWS : j->model->family->batch_size;
+    if (!o->batch_size) o->batch_size = fi_chronos_batch_size(j->model, o->cross_learning);
     if (o->context_length > f->context_length)
         return fi_fail(err, FTL_EINVAL,
                        "a context of %zu steps was asked for, but the model of %s looks at %zu at most",

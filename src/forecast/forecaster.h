@@ -51,11 +51,17 @@ struct ftl_forecaster {
     unsigned capabilities; /* ftl_capability */
     const fi_option *options;
     size_t n_options, config_size;
+    const char *first_option; /* the option that a first value without a name sets; may be NULL */
 
     /* Checks options against one another; may be NULL. Single ranges are checked from the table. */
     ftl_status (*check)(const void *config, ftl_error *err);
-    /* Releases what items allocated in the configuration; may be NULL. */
+    /* Sets up what is no option in a configuration of defaults; may be NULL. release_config follows failure too. */
+    ftl_status (*init_config)(void *config, ftl_error *err);
+    /* Releases what items and init_config allocated in the configuration; may be NULL. */
     void (*release_config)(void *config);
+    /* Where abilities depend on the configuration, or on the model: the subset of capabilities it has. May be NULL. */
+    ftl_status (*config_capabilities)(const void *config, unsigned *out, ftl_error *err);
+    unsigned (*model_capabilities)(const void *model);
 
     /*
      * Fits one series. `args` is never NULL and its freq is resolved (given or inferred; NULL only when times are
@@ -72,9 +78,21 @@ struct ftl_forecaster {
     /* The model as a JSON object (new reference), and back. The driver adds the key "foretell" (name, version, id). */
     ftl_status (*save)(const void *model, json_t **out, ftl_error *err);
     ftl_status (*load)(const json_t *object, void **out, ftl_error *err);
+    /* Optional: as load, sharing with `like`, a model of the same forecaster (or NULL), what both have in common. */
+    ftl_status (*load_like)(const json_t *object, const void *like, void **out, ftl_error *err);
     /* Parameters, certificate, warnings, timings as a JSON object. */
     ftl_status (*explain)(const void *model, json_t **out, ftl_error *err);
     void (*free)(void *model);
+
+    /*
+     * Optional, for models that forecast many series at once: how many like this one make a good batch; and n models,
+     * each with arguments as for predict. out[i] or errors[i] (code FTL_OK if all went well) is set for each. The bits
+     * of a forecast are those that predict gives, unless the configuration couples the series on purpose.
+     * progress (may be NULL): only asked whether to go on. @return FTL_OK, or FTL_ECANCELLED (no out is set then)
+     */
+    size_t (*batch_size)(const void *model);
+    ftl_status (*predict_batch)(const void *const *models, const ftl_predict_args *args, size_t n,
+                                ftl_progress_fn progress, void *progress_user, ftl_forecast **out, ftl_error *errors);
 
     /* Optional: seasonal profiles and changepoints for pictures. */
     size_t (*n_profiles)(const void *model);

@@ -273,6 +273,12 @@ const ftl_forecaster *ftl_model_forecaster(const ftl_model *m)
     return m->forecaster;
 }
 
+unsigned ftl_model_capabilities(const ftl_model *m)
+{
+    const ftl_forecaster *f = m->forecaster;
+    return f->model_capabilities ? f->model_capabilities(m->state) : f->capabilities;
+}
+
 const char *ftl_model_id(const ftl_model *m)
 {
     return m->id;
@@ -283,6 +289,7 @@ const char *ftl_model_id(const ftl_model *m)
 static ftl_status check_args(const ftl_model *m, const ftl_predict_args *a, ftl_error *err)
 {
     const ftl_forecaster *f = m->forecaster;
+    unsigned can = ftl_model_capabilities(m);
     for (size_t k = 0; k < a->n_levels; k++) {
         if (!(a->levels[k] > 0 && a->levels[k] < 1))
             return fi_fail(err, FTL_EINVAL, "quantile level %zu must lie between 0 and 1, both excluded", k + 1);
@@ -297,11 +304,11 @@ static ftl_status check_args(const ftl_model *m, const ftl_predict_args *a, ftl_
         return fi_fail(err, FTL_EINVAL, "%zu sample paths were asked for; the most is %d", a->n_samples, MAX_SAMPLES);
     if (a->sampled_quantiles && !a->n_samples)
         return fi_fail(err, FTL_EINVAL, "quantiles from samples need a number of samples");
-    if (a->n_samples && !takes(f, FTL_GIVES_SAMPLES))
+    if (a->n_samples && !(can & FTL_GIVES_SAMPLES))
         return fi_fail(err, FTL_EINVAL, "%s gives no sample paths", f->name);
-    if (a->components && !takes(f, FTL_GIVES_COMPONENTS))
+    if (a->components && !(can & FTL_GIVES_COMPONENTS))
         return fi_fail(err, FTL_EINVAL, "%s has no components", f->name);
-    if (a->history && !takes(f, FTL_GIVES_HISTORY))
+    if (a->history && !(can & FTL_GIVES_HISTORY))
         return fi_fail(err, FTL_EINVAL, "%s does not predict its own history", f->name);
     return FTL_OK;
 }
@@ -433,33 +440,86 @@ static ftl_status label(const ftl_model *m, ftl_forecast *fc, ftl_error *err)
     return FTL_OK;
 }
 
-ftl_status ftl_model_predict(const ftl_model *model, const ftl_predict_args *args, ftl_forecast **out, ftl_error *err)
+/* What the forecaster is asked: arguments settled, and the future rows made for them (NULL where they were given). */
+typedef struct request {
+    ftl_predict_args args;
+    ftl_series *future;
+} request;
+
+static ftl_status prepare(const ftl_model *m, const ftl_predict_args *args, request *r, ftl_error *err)
 {
     static const double usual[] = {0.025, 0.1, 0.5, 0.9, 0.975};
-    ftl_predict_args own = *args;
-    ftl_series *future = NULL;
+    *r = (request){.args = *args};
+    if (!r->args.levels) {
+        r->args.levels = usual;
+        r->args.n_levels = sizeof usual / sizeof *usual;
+    }
+    ftl_status st = check_args(m, &r->args, err);
+    if (!st) st = r->args.future ? check_future(m, &r->args, err) : make_future(m, &r->args, &r->future, err);
+    if (st) return st;
+    if (r->future) r->args.future = r->future;
+    r->args.horizon = ftl_series_n_obs(r->args.future);
+    r->args.seed = fi_series_seed(r->args.seed, m->id);
+    return FTL_OK;
+}
+
+/* Labels and checks a forecast, which is freed on failure. */
+static ftl_status finish(const ftl_model *m, ftl_forecast *fc, ftl_forecast **out, ftl_error *err)
+{
+    ftl_status st = label(m, fc, err);
+    if (!st) st = check_result(m, fc, err);
+    if (st)
+        ftl_forecast_free(fc);
+    else
+        *out = fc;
+    return st;
+}
+
+ftl_status ftl_model_predict(const ftl_model *model, const ftl_predict_args *args, ftl_forecast **out, ftl_error *err)
+{
+    request r;
     ftl_forecast *fc = NULL;
     *out = NULL;
-    if (!own.levels) {
-        own.levels = usual;
-        own.n_levels = sizeof usual / sizeof *usual;
+    ftl_status st = prepare(model, args, &r, err);
+    if (!st) st = model->forecaster->predict(model->state, &r.args, &fc, err);
+    if (!st) st = finish(model, fc, out, err);
+    ftl_series_free(r.future);
+    return st;
+}
+
+ftl_status fi_models_predict(ftl_model *const *models, const ftl_predict_args *args, size_t n, ftl_progress_fn progress,
+                             void *progress_user, ftl_forecast **out, ftl_error *errors)
+{
+    size_t ready = 0;
+    request *requests = fi_calloc(n, sizeof *requests);
+    const void **states = fi_alloc(n, sizeof *states);
+    ftl_predict_args *asked = fi_alloc(n, sizeof *asked);
+    size_t *place = fi_alloc(n, sizeof *place); /* of the ready ones in the arrays of the caller */
+    ftl_forecast **made = fi_calloc(n, sizeof *made);
+    ftl_error *failed = fi_calloc(n, sizeof *failed);
+    ftl_status st = requests && states && asked && place && made && failed ? FTL_OK : FTL_ENOMEM;
+    for (size_t i = 0; i < n && !st; i++) {
+        if (errors[i].code || prepare(models[i], &args[i], &requests[i], &errors[i])) continue;
+        states[ready] = models[i]->state;
+        asked[ready] = requests[i].args;
+        place[ready++] = i;
     }
-    ftl_status st = check_args(model, &own, err);
-    if (st) return st;
-    st = own.future ? check_future(model, &own, err) : make_future(model, &own, &future, err);
-    if (st) return st;
-    if (future) own.future = future;
-    own.horizon = ftl_series_n_obs(own.future);
-    own.seed = fi_series_seed(own.seed, model->id);
-    st = model->forecaster->predict(model->state, &own, &fc, err);
-    if (!st) st = label(model, fc, err);
-    if (!st) st = check_result(model, fc, err);
-    if (!st) {
-        *out = fc;
-        fc = NULL;
+    if (!st && ready)
+        st = models[place[0]]->forecaster->predict_batch(states, asked, ready, progress, progress_user, made, failed);
+    for (size_t k = 0; k < ready && !st; k++) {
+        size_t i = place[k];
+        if (failed[k].code)
+            errors[i] = failed[k];
+        else
+            finish(models[i], made[k], &out[i], &errors[i]);
     }
-    ftl_forecast_free(fc);
-    ftl_series_free(future);
+    for (size_t i = 0; requests && i < n; i++) ftl_series_free(requests[i].future);
+    fi_free(requests);
+    fi_free(states);
+    fi_free(asked);
+    fi_free(place);
+    fi_free(made);
+    fi_free(failed);
     return st;
 }
 
@@ -588,14 +648,18 @@ static ftl_status read_foreign(ftl_model *m, ftl_error *err)
     return FTL_OK;
 }
 
-static ftl_status load_object(const json_t *object, ftl_model **out, ftl_error *err)
+static ftl_status load_object(const json_t *object, const ftl_model *like, ftl_model **out, ftl_error *err)
 {
     const json_t *own;
     ftl_model *m = fi_calloc(1, sizeof *m);
     if (!m) return fi_fail_memory(err);
     m->fit_seconds = m->limits[0] = m->limits[1] = NAN;
     ftl_status st = route(object, &m->forecaster, &own, err);
-    if (!st) st = m->forecaster->load(object, &m->state, err);
+    if (!st && m->forecaster->load_like)
+        st = m->forecaster->load_like(object, like && like->forecaster == m->forecaster ? like->state : NULL, &m->state,
+                                      err);
+    else if (!st)
+        st = m->forecaster->load(object, &m->state, err);
     if (!st) st = own ? read_own(own, m, err) : read_foreign(m, err);
     if (!st) {
         *out = m;
@@ -606,6 +670,12 @@ static ftl_status load_object(const json_t *object, ftl_model **out, ftl_error *
 }
 
 ftl_status ftl_model_load_text(const char *text, size_t size, const char *name, ftl_model **out, ftl_error *err)
+{
+    return ftl_model_load_like(NULL, text, size, name, out, err);
+}
+
+ftl_status ftl_model_load_like(const ftl_model *like, const char *text, size_t size, const char *name, ftl_model **out,
+                               ftl_error *err)
 {
     *out = NULL;
     json_t *value = NULL;
@@ -628,7 +698,7 @@ ftl_status ftl_model_load_text(const char *text, size_t size, const char *name, 
         st = fi_fail(err, FTL_EDATA, "%s: this is not a saved model: a JSON object is expected", name);
     } else {
         ftl_error detail = {FTL_OK, ""};
-        st = load_object(value, out, &detail);
+        st = load_object(value, like, out, &detail);
         if (st) st = fi_fail(err, st, "%s: %s", name, detail.message);
     }
     json_decref(value);

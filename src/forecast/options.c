@@ -68,6 +68,11 @@ size_t ftl_forecaster_n_options(const ftl_forecaster *f)
     return f->n_options;
 }
 
+const char *ftl_forecaster_first_option(const ftl_forecaster *f)
+{
+    return f->first_option;
+}
+
 ftl_option_info ftl_forecaster_option(const ftl_forecaster *f, size_t i)
 {
     return i < f->n_options ? f->options[i].info : (ftl_option_info){0};
@@ -251,6 +256,7 @@ static ftl_status config_new(const ftl_forecaster *f, ftl_config **out, ftl_erro
     config->forecaster = f;
     config->values = fi_calloc(1, f->config_size);
     ftl_status st = config->values ? set_defaults(config, err) : fi_fail_memory(err);
+    if (!st && f->init_config) st = f->init_config(config->values, err);
     if (st) {
         ftl_config_free(config);
         return st;
@@ -259,10 +265,21 @@ static ftl_status config_new(const ftl_forecaster *f, ftl_config **out, ftl_erro
     return FTL_OK;
 }
 
-/* Sets "option=value" or a bare "flag", already free of backslashes. */
-static ftl_status set_pair(ftl_config *config, char *pair, ftl_error *err)
+/* Is a first word the value of the option that needs no name? A path may contain '='. */
+static bool is_bare(const ftl_forecaster *f, const char *pair)
+{
+    const char *equals = strchr(pair, '='), *slash = strchr(pair, '/');
+    if (equals) return slash && slash < equals;
+    return !find_option(f, pair);
+}
+
+/* Sets "option=value" or a bare "flag", already free of backslashes; the first one may be a value alone. */
+static ftl_status set_pair(ftl_config *config, char *pair, bool first, ftl_error *err)
 {
     char *equals = strchr(pair, '=');
+    const char *first_option = config->forecaster->first_option;
+    if (first && first_option && is_bare(config->forecaster, pair))
+        return ftl_config_set(config, first_option, pair, err);
     if (equals) {
         *equals = '\0';
         return ftl_config_set(config, pair, equals + 1, err);
@@ -286,7 +303,7 @@ static ftl_status set_pairs(ftl_config *config, char *text, ftl_error *err)
         }
         next = *from ? from + 1 : NULL;
         *to = '\0';
-        if (*pair) st = set_pair(config, pair, err);
+        if (*pair) st = set_pair(config, pair, pair == text, err);
     }
     return st;
 }
@@ -310,6 +327,13 @@ ftl_status ftl_config_new(const char *spec, ftl_config **out, ftl_error *err)
     ftl_config_free(config);
     fi_free(text);
     return st;
+}
+
+ftl_status ftl_config_capabilities(const ftl_config *config, unsigned *out, ftl_error *err)
+{
+    const ftl_forecaster *f = config->forecaster;
+    *out = f->capabilities;
+    return f->config_capabilities ? f->config_capabilities(config->values, out, err) : FTL_OK;
 }
 
 const ftl_forecaster *ftl_config_forecaster(const ftl_config *config)
@@ -351,6 +375,24 @@ static void put_value(const ftl_config *config, const fi_option *o, fi_buf *out)
     case FTL_OPTION_TEXT: fi_buf_text(out, *(char *const *)at ? *(char *const *)at : ""); break;
     case FTL_OPTION_ITEM: break;
     }
+}
+
+ftl_status ftl_config_get(const ftl_config *config, const char *option, char **out, ftl_error *err)
+{
+    fi_buf text = {0};
+    const fi_option *o = find_option(config->forecaster, option);
+    *out = NULL;
+    if (!o) return unknown_option(config->forecaster, option, err);
+    if (o->info.type == FTL_OPTION_ITEM)
+        return fi_fail(err, FTL_EINVAL, "%s: option '%s' has no single value", config->forecaster->name, o->info.name);
+    fi_buf_text(&text, "");
+    put_value(config, o, &text);
+    if (text.failed || !text.data) {
+        fi_buf_release(&text);
+        return fi_fail_memory(err);
+    }
+    *out = text.data;
+    return FTL_OK;
 }
 
 static bool same_value(const ftl_config *a, const ftl_config *b, const fi_option *o)

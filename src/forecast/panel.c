@@ -32,11 +32,13 @@ typedef struct run {
     size_t window;
 } run;
 
-static ftl_status find_future(const run *r, const ftl_series *s, const ftl_series **out, ftl_error *err)
+ftl_status fi_find_future(const ftl_panel *future, const ftl_series *s, const ftl_series **out, ftl_error *err)
 {
+    *out = NULL;
+    if (!future) return FTL_OK;
     /* Future rows without ids are those of every series. */
-    *out = !ftl_panel_has_ids(r->future) && ftl_panel_n_series(r->future) == 1 ? ftl_panel_series(r->future, 0)
-                                                                               : ftl_panel_find(r->future, s->id);
+    *out = !ftl_panel_has_ids(future) && ftl_panel_n_series(future) == 1 ? ftl_panel_series(future, 0)
+                                                                         : ftl_panel_find(future, s->id);
     return *out ? FTL_OK : fi_fail(err, FTL_EDATA, "series '%s': there are no future rows of it to predict", s->id);
 }
 
@@ -49,8 +51,7 @@ static void forecast_one(run *r, size_t index, result *out)
     ftl_status st = ftl_model_fit(r->config, s, &fit, &out->model, &out->error);
     if (st || !r->predict) return;
     ftl_predict_args predict = *r->predict;
-    predict.future = NULL;
-    if (r->future) st = find_future(r, s, &predict.future, &out->error);
+    st = fi_find_future(r->future, s, &predict.future, &out->error);
     if (!st) ftl_model_predict(out->model, &predict, &out->forecast, &out->error);
 }
 
@@ -127,10 +128,14 @@ ftl_status ftl_forecast_panel(const ftl_config *config, const ftl_panel *panel, 
     static const ftl_fit_args no_args;
     pthread_t threads[MAX_THREADS];
     size_t started = 0, n = ftl_panel_n_series(panel);
+    ftl_fit_args own = fit ? *fit : no_args;
+    if (!own.n_threads) own.n_threads = n_threads;
+    if (config->forecaster->predict_batch)
+        return fi_forecast_batches(config, panel, future, &own, predict, sink, user, err);
     if (!n_threads) n_threads = fi_cpu_count();
     if (n_threads > MAX_THREADS) n_threads = MAX_THREADS;
     if (n_threads > n) n_threads = n ? n : 1;
-    run r = {.config = config, .panel = panel, .future = future, .fit = fit ? fit : &no_args, .predict = predict};
+    run r = {.config = config, .panel = panel, .future = future, .fit = &own, .predict = predict};
     r.n_series = n;
     r.window = n_threads * WINDOW_PER_THREAD;
     r.ring = fi_calloc(r.window, sizeof *r.ring);
