@@ -47,6 +47,16 @@ typedef struct op_case {
         return call;                                                                                                   \
     }
 
+BUILD(linear, fi_linear(g, in[0], in[1], NULL, FI_LINEAR, NULL))
+BUILD(linear_bias, fi_linear(g, in[0], in[1], in[2], FI_LINEAR, NULL))
+BUILD(linear_relu, fi_linear(g, in[0], in[1], in[2], FI_RELU, NULL))
+BUILD(linear_relu_residual, fi_linear(g, in[0], in[1], NULL, FI_RELU, in[2]))
+BUILD(linear_residual, fi_linear(g, in[0], in[1], NULL, FI_LINEAR, in[2]))
+BUILD(matmul, fi_matmul(g, in[0], false, in[1], false, 1))
+BUILD(matmul_ta, fi_matmul(g, in[0], true, in[1], false, 0.5f))
+BUILD(matmul_tb, fi_matmul(g, in[0], false, in[1], true, 0.5f))
+BUILD(matmul_tab, fi_matmul(g, in[0], true, in[1], true, 2))
+
 BUILD(add, fi_add(g, in[0], in[1]))
 BUILD(sub, fi_sub(g, in[0], in[1]))
 BUILD(mul, fi_mul(g, in[0], in[1]))
@@ -118,6 +128,15 @@ BUILD(rope, fi_rope(g, in[0], 2, 10000.0f, NULL))
 
 #define CASE(name) #name, build_##name
 static const op_case op_cases[] = {
+    {CASE(linear), ROWS_APART, {{SMOOTH, 2, {BATCH, 7}}, {SMOOTH, 2, {5, 7}}}},
+    {CASE(linear_bias), ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 7}}, {SMOOTH, 2, {5, 7}}, {SMOOTH, 1, {5}}}},
+    {CASE(linear_relu), ROWS_APART, {{SMOOTH, 2, {BATCH, 6}}, {SMOOTH, 2, {5, 6}}, {SMOOTH, 1, {5}}}},
+    {CASE(linear_relu_residual), ROWS_APART, {{SMOOTH, 2, {BATCH, 6}}, {SMOOTH, 2, {5, 6}}, {SMOOTH, 2, {BATCH, 5}}}},
+    {CASE(linear_residual), ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 6}}, {SMOOTH, 2, {5, 6}}, {SMOOTH, 3, {BATCH, 2, 5}}}},
+    {CASE(matmul), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 6}}, {SMOOTH, 3, {BATCH, 6, 5}}}},
+    {CASE(matmul_ta), ROWS_APART, {{SMOOTH, 3, {BATCH, 6, 4}}, {SMOOTH, 3, {BATCH, 6, 5}}}},
+    {CASE(matmul_tb), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 6}}, {SMOOTH, 3, {BATCH, 5, 6}}}},
+    {CASE(matmul_tab), ROWS_APART, {{SMOOTH, 3, {BATCH, 6, 4}}, {SMOOTH, 3, {BATCH, 5, 6}}}},
     {CASE(add), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}, {SMOOTH, 2, {BATCH, 21}}}},
     {"add_tail", build_add, ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 7}}, {SMOOTH, 2, {2, 7}}}},
     {CASE(sub), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}, {SMOOTH, 1, {21}}}},
