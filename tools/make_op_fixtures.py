@@ -188,6 +188,15 @@ CASES = {
     "relative_bias": (lambda t: relative_bias(t, 4, 5, True), [smooth(8, 2)]),
     "relative_bias_causal": (lambda t: relative_bias(t, 5, 5, False), [smooth(8, 2)]),
     "rope": (rope, [smooth(2, 4, 8)]),
+    "linear": (F.linear, [smooth(2, 6), smooth(5, 6)]),
+    "linear_bias": (F.linear, [smooth(2, 2, 6), smooth(5, 6), smooth(5)]),
+    "linear_relu": (lambda x, w, b: F.relu(F.linear(x, w, b)), [smooth(2, 6), smooth(5, 6), smooth(5)]),
+    "linear_relu_residual": (lambda x, w, r: F.relu(F.linear(x, w)) + r, [smooth(2, 6), smooth(5, 6), smooth(2, 5)]),
+    "linear_residual": (lambda x, w, r: F.linear(x, w) + r, [smooth(2, 2, 6), smooth(5, 6), smooth(2, 2, 5)]),
+    "matmul": (torch.bmm, [smooth(2, 4, 6), smooth(2, 6, 5)]),
+    "matmul_ta": (lambda a, b: 0.5 * torch.bmm(a.mT, b), [smooth(2, 6, 4), smooth(2, 6, 5)]),
+    "matmul_tb": (lambda a, b: 0.5 * torch.bmm(a, b.mT), [smooth(2, 4, 6), smooth(2, 5, 6)]),
+    "matmul_tab": (lambda a, b: 2 * torch.bmm(a.mT, b.mT), [smooth(2, 6, 4), smooth(2, 5, 6)]),
 }
 
 
