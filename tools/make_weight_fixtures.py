@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the weight files that tests read: as safetensors and PyTorch write them, and hostile ones.
 
-    tools/make_weight_fixtures.py tests/data/weights      (needs torch and safetensors)
+    tools/make_weight_fixtures.py tests/data/weights      (needs torch, safetensors and peft)
 """
 
 import collections
@@ -9,12 +9,15 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import struct
 import sys
 import zipfile
 
+import peft
 import torch
 from safetensors.torch import save_file
+from transformers.pytorch_utils import Conv1D
 
 
 def tensors():
@@ -107,12 +110,47 @@ def write_pytorch(folder):
     torch.save(torch.ones(2), folder / "no_dict.pth")
 
 
+class Net(torch.nn.Module):
+    """A module of each kind that adapters are made for."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = torch.nn.Embedding(5, 4)
+        self.up = torch.nn.Linear(4, 6)
+        self.down = torch.nn.Linear(6, 4, bias=False)
+        self.head = torch.nn.Linear(4, 2)
+        self.turned = Conv1D(3, 4)
+
+    def forward(self, x):
+        return self.head(self.down(self.up(self.embed(x)))), self.turned(self.embed(x))
+
+
+def write_adapter(folder, name, **options):
+    """NAME/model.safetensors, NAME/adapter, and NAME/merged.safetensors: what PEFT makes of both."""
+    torch.manual_seed(1)
+    folder = folder / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    net = Net()
+    save_file(net.state_dict(), folder / "model.safetensors", metadata={"format": "pt"})
+    model = peft.get_peft_model(net, peft.LoraConfig(init_lora_weights=False, **options))
+    for parameter in model.parameters():
+        parameter.data += 0.25 * torch.randn(parameter.shape) if parameter.requires_grad else 0
+    model.save_pretrained(folder / "adapter")
+    (folder / "adapter" / "README.md").unlink(missing_ok=True)
+    save_file(model.merge_and_unload().state_dict(), folder / "merged.safetensors", metadata={"format": "pt"})
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors(), folder / "types.safetensors", metadata={"format": "pt"})
 
     write_pytorch(folder)
+    write_adapter(folder, "lora", target_modules=["embed", "up", "down"], r=2, lora_alpha=6, rank_pattern={"down": 3},
+                  alpha_pattern={"down": 5}, modules_to_save=["head"])
+    write_adapter(folder, "rslora", target_modules=["turned"], r=4, lora_alpha=3, use_rslora=True, fan_in_fan_out=True)
+    write_adapter(folder, "dora", target_modules=["up"], r=1, use_dora=True)
     shards = folder / "shards"
     shards.mkdir(exist_ok=True)
     for i, (name, value) in enumerate({"a.weight": 1.5, "b.weight": -2.0}.items(), 1):

@@ -202,16 +202,15 @@ static ftl_status push_items(machine *m, value_kind kind, const value *v, size_t
     return st ? st : push(m, (value){.kind = kind, .items = made});
 }
 
-/* The topmost n values become one tuple. */
+/* The topmost n <= 3 values become one tuple. */
 static ftl_status make_tuple(machine *m, size_t n)
 {
     ftl_status st = operands(m, n);
     if (st) return st;
     m->n_stack -= n;
-    value kept[3];
-    const value *from = m->stack + m->n_stack;
-    if (n <= 3 && n) from = memcpy(kept, from, n * sizeof *from); /* push may write where they lie */
-    return push_items(m, TUPLE, from, n);
+    value kept[3]; /* push writes where they lie */
+    if (n) memcpy(kept, m->stack + m->n_stack, n * sizeof *kept);
+    return push_items(m, TUPLE, kept, n);
 }
 
 static ftl_status make_marked_tuple(machine *m)

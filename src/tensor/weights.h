@@ -42,8 +42,16 @@ const char *fi_weights_metadata(const fi_weights *weights, const char *key);
 ftl_status fi_stored_read(const fi_weights *weights, const fi_stored *tensor, float *out, ftl_error *err);
 void fi_weights_forget(const fi_weights *weights, const fi_stored *tensor);
 
-/* Adds a PEFT LoRA adapter directory (adapter_config.json, adapter_model.safetensors): W + (alpha / r) B A on reading. */
+/*
+ * Adds a PEFT LoRA adapter directory (adapter_config.json, adapter_model.safetensors): W + (alpha / r) B A on reading.
+ * After a failure the weights are only good for closing.
+ */
 ftl_status fi_weights_merge(fi_weights *weights, const char *adapter_directory, ftl_error *err);
+/*
+ * Is `directory` an adapter? Then *base is what its config calls the model that it is for (a path or a name), and goes to
+ * fi_free(); else NULL.
+ */
+ftl_status fi_adapter_base(const char *directory, char **base, ftl_error *err);
 
 /* Writing safetensors that Python's safetensors and transformers read; the file appears whole or not at all. */
 typedef struct fi_to_store {
