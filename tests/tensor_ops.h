@@ -30,8 +30,9 @@ typedef struct op_input {
 } op_input;
 
 typedef enum op_trait {
-    ROWS_APART = 1,   /* row i of the output depends on row i of the batch only */
-    TRAINING_ONLY = 2 /* inference computes something else */
+    ROWS_APART = 1,    /* row i of the output depends on row i of the batch only */
+    TRAINING_ONLY = 2, /* inference computes something else */
+    RANDOM = 4         /* draws numbers by its place in the graph */
 } op_trait;
 
 typedef struct op_case {
@@ -152,7 +153,7 @@ static const op_case op_cases[] = {
     {CASE(sigmoid), ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}}},
     {CASE(glu), ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 14}}}},
     {CASE(swiglu), ROWS_APART, {{SMOOTH, 2, {BATCH, 22}}}},
-    {CASE(dropout), TRAINING_ONLY | ROWS_APART, {{SMOOTH, 2, {BATCH, 21}}}},
+    {CASE(dropout), TRAINING_ONLY | ROWS_APART | RANDOM, {{SMOOTH, 2, {BATCH, 21}}}},
     {CASE(film), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 5}}, {SMOOTH, 2, {BATCH, 5}}, {SMOOTH, 2, {BATCH, 5}}}},
     {"film_one", build_film, ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 5}}, {SMOOTH, 2, {1, 5}}, {SMOOTH, 2, {1, 5}}}},
     {CASE(film_scale), ROWS_APART, {{SMOOTH, 4, {BATCH, 2, 2, 5}}, {SMOOTH, 2, {BATCH, 5}}}},

@@ -5,6 +5,10 @@
 #include "tensor/rows.h"
 #include "tensor/vmath.h"
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 /* The first m lanes, zeros behind them; whole vectors where m is the constant FI_LANES. */
 FI_INLINE fi_vf load(const float *p, size_t m)
 {
@@ -75,41 +79,69 @@ static void product(float *y, const float *a, const float *b, size_t n, bool add
 
 /* ---- dropout ---- */
 
-enum { RUN = 16, BITS = 4 * RUN }; /* 16 Philox blocks at a time give the bits of 64 elements */
+typedef uint64_t wide
+    __attribute__((vector_size(FI_LANES * 4))); /* half as many lanes, of which the lower halves count */
 
-/* bits[16 k + l]: word k of block counter + l. The loops over l become vector instructions. */
-static void random_bits(const fi_dropout_mask *mask, uint64_t counter, uint32_t bits[BITS])
+/* The lower halves times m, in full. */
+FI_INLINE wide multiply(wide x, uint32_t m)
 {
-    uint32_t *c0 = bits, *c1 = bits + RUN, *c2 = bits + 2 * RUN, *c3 = bits + 3 * RUN;
-    uint32_t k0 = (uint32_t)mask->seed, k1 = (uint32_t)(mask->seed >> 32);
-    for (uint32_t l = 0; l < RUN; l++) {
-        c0[l] = (uint32_t)counter + l; /* counter is a multiple of 16: no carry */
-        c1[l] = (uint32_t)(counter >> 32) ^ (uint32_t)(mask->step >> 32);
-        c2[l] = (uint32_t)mask->step;
-        c3[l] = mask->stream;
-    }
+#if defined(__AVX512F__)
+    return (wide)_mm512_mul_epu32((__m512i)x, _mm512_set1_epi64(m));
+#elif defined(__AVX2__)
+    return (wide)_mm256_mul_epu32((__m256i)x, _mm256_set1_epi64x(m));
+#elif defined(__SSE2__)
+    return (wide)_mm_mul_epu32((__m128i)x, _mm_set1_epi64x(m));
+#else
+    return (x & 0xFFFFFFFFu) * m;
+#endif
+}
+
+/* Philox 4x32-10 (base/rng.h) of the counters in c; upper halves hold what the multiplications left there. */
+FI_INLINE void philox(wide c[4], uint64_t seed)
+{
+    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     for (int round = 0; round < 10; round++) {
-        for (int l = 0; l < RUN; l++) {
-            uint64_t p0 = (uint64_t)0xD2511F53u * c0[l], p1 = (uint64_t)0xCD9E8D57u * c2[l];
-            c0[l] = (uint32_t)(p1 >> 32) ^ c1[l] ^ k0;
-            c1[l] = (uint32_t)p1;
-            c2[l] = (uint32_t)(p0 >> 32) ^ c3[l] ^ k1;
-            c3[l] = (uint32_t)p0;
-        }
+        wide p0 = multiply(c[0], 0xD2511F53u), p1 = multiply(c[2], 0xCD9E8D57u);
+        c[0] = (p1 >> 32) ^ c[1] ^ k0;
+        c[1] = p1;
+        c[2] = (p0 >> 32) ^ c[3] ^ k1;
+        c[3] = p0;
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
 }
 
+/* bits[k]: word k of the blocks counter .. counter + FI_LANES - 1. */
+FI_INLINE void random_bits(const fi_dropout_mask *mask, uint64_t counter, fi_vi bits[4])
+{
+    wide even[4], odd[4], step = {0};
+    for (int l = 0; l < FI_LANES / 2; l++) step[l] = 2 * (uint64_t)l;
+    even[0] = step + (uint32_t)counter; /* counter is a multiple of FI_LANES: no carry */
+    even[1] = (wide){0} + ((uint32_t)(counter >> 32) ^ (uint32_t)(mask->step >> 32));
+    even[2] = (wide){0} + (uint32_t)mask->step;
+    even[3] = (wide){0} + mask->stream;
+    memcpy(odd, even, sizeof odd);
+    odd[0] += 1;
+    philox(even, mask->seed);
+    philox(odd, mask->seed);
+    for (int k = 0; k < 4; k++) bits[k] = (fi_vi)((even[k] & 0xFFFFFFFFu) | odd[k] << 32);
+}
+
+/* Element 64 b + 16 k + l has word k of block 16 b + l, whatever FI_LANES is. */
 static void dropout(float *y, const float *x, const fi_dropout_mask *mask, size_t first, size_t n, bool add)
 {
-    for (size_t j = 0; j < n; j += BITS) {
-        uint32_t bits[BITS];
-        float factor[BITS];
-        random_bits(mask, (first + j) / BITS * RUN, bits);
-        for (int l = 0; l < BITS; l++) factor[l] = bits[l] >= mask->threshold ? mask->scale : 0.0f;
-        product(y + j, x + j, factor, n - j < BITS ? n - j : BITS, add);
-    }
+    const fi_vi flip = (fi_vi){0} + INT32_MIN; /* comparing unsigned numbers as signed ones */
+    const fi_vi threshold = ((fi_vi){0} + (int32_t)mask->threshold) ^ flip;
+    for (size_t j = 0; j < n; j += 64)
+        for (size_t l = 0; l < 16; l += FI_LANES) {
+            fi_vi bits[4];
+            random_bits(mask, (first + j) / 4 + l, bits);
+            for (size_t k = 0, i = j + l; k < 4 && i < n; k++, i += 16) {
+                const size_t m = n - i < FI_LANES ? n - i : FI_LANES;
+                fi_vf kept = fi_v_select((bits[k] ^ flip) >= threshold, V(x) * mask->scale, fi_v_set(0.0f));
+                store(y + i, m, add ? V(y) + kept : kept);
+            }
+        }
 }
 
 /* ---- sums ---- */

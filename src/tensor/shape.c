@@ -209,22 +209,50 @@ typedef struct transposition {
     bool add;
 } transposition;
 
-/* The plane of y with index i of [outer, b]. */
+enum { TILE = 16 }; /* a cache line of single numbers */
+
+/* y[p][q] (+)= x[q][p] for single numbers. */
+static void transpose_singles(float *restrict y, const float *restrict x, size_t n_p, size_t n_q, size_t ld_y,
+                              size_t ld_x, bool add)
+{
+    for (size_t p = 0; p < n_p; p++)
+        for (size_t q = 0; q < n_q; q++) y[p * ld_y + q] = add ? y[p * ld_y + q] + x[q * ld_x + p] : x[q * ld_x + p];
+}
+
+/* The same for pieces of `inner` numbers. */
+static void transpose_tile(const transposition *t, float *y, const float *x, size_t n_p, size_t n_q, size_t ld_y,
+                           size_t ld_x)
+{
+    if (t->inner == 1) {
+        transpose_singles(y, x, n_p, n_q, ld_y, ld_x, t->add);
+        return;
+    }
+    for (size_t p = 0; p < n_p; p++)
+        for (size_t q = 0; q < n_q; q++) {
+            float *to = y + p * ld_y + q * t->inner;
+            const float *from = x + q * ld_x + p * t->inner;
+            if (t->add)
+                t->k->sum(to, to, from, t->inner);
+            else
+                memcpy(to, from, t->inner * sizeof *to);
+        }
+}
+
+/* Planes from .. to of y, of [outer, b]: tiles of neighbouring planes, so that lines of memory are read and written whole. */
 static void transpose_planes(void *user, size_t from, size_t to, float *scratch)
 {
     const transposition *t = user;
+    size_t plane = t->a * t->middle * t->inner, row = t->b * t->inner, n;
     (void)scratch;
-    for (size_t i = from; i < to; i++) {
-        const float *x = t->x + i / t->b * t->a * t->middle * t->b * t->inner + i % t->b * t->inner;
-        float *y = t->y + i * t->middle * t->a * t->inner;
+    for (size_t i = from; i < to; i += n) {
+        size_t left = t->b - i % t->b;
+        n = to - i < left ? to - i : left;
+        n = n < TILE ? n : TILE;
+        const float *x = t->x + i / t->b * t->a * t->middle * row + i % t->b * t->inner;
         for (size_t m = 0; m < t->middle; m++)
-            for (size_t a = 0; a < t->a; a++, y += t->inner) {
-                const float *piece = x + (a * t->middle + m) * t->b * t->inner;
-                if (t->add)
-                    t->k->sum(y, y, piece, t->inner);
-                else
-                    memcpy(y, piece, t->inner * sizeof *y);
-            }
+            for (size_t a = 0; a < t->a; a += TILE)
+                transpose_tile(t, t->y + i * plane + (m * t->a + a) * t->inner, x + (a * t->middle + m) * row, n,
+                               t->a - a < TILE ? t->a - a : TILE, plane, t->middle * row);
     }
 }
 
@@ -234,7 +262,8 @@ static void run_transpose(fi_graph *g, float *y, const float *value, const fi_no
     transposition t = {fi_rows_best(), y, value, x->shape[dim[0]], 1, x->shape[dim[1]], inner_of(x, dim[1]), add};
     for (int i = dim[0] + 1; i < dim[1]; i++) t.middle *= x->shape[i];
     size_t plane = t.a * t.middle * t.inner;
-    fi_each_chunk(fi_graph_engine(g), plane ? x->size / plane : 0, fi_row_grain(plane), transpose_planes, &t);
+    size_t tiles = (fi_row_grain(plane) + TILE - 1) / TILE;
+    fi_each_chunk(fi_graph_engine(g), plane ? x->size / plane : 0, tiles * TILE, transpose_planes, &t);
 }
 
 static void transpose_forward(fi_graph *g, fi_node *node)
