@@ -130,6 +130,19 @@ def conv(f, **options):
     return channels_first(lambda x, w, b=None: f(x, w.movedim(-1, 1), b, **options))
 
 
+def conv_transpose(x, w, b):
+    """w [in, kernel, kernel, out]"""
+    return channels_first(lambda y: F.conv_transpose2d(y, w.movedim(-1, 1), b, stride=w.shape[1]))(x)
+
+
+def conv1d(x, w, b):
+    return channels_first(lambda y: F.conv1d(F.pad(y, (4, 1)), w.movedim(-1, 1), b, dilation=2))(x)
+
+
+def batch_norm(x, w, b):
+    return channels_first(lambda y: F.batch_norm(y, None, None, w, b, training=True, eps=1e-5))(x)
+
+
 CASES = {
     "add": (torch.add, [smooth(2, 7), smooth(2, 7)]),
     "add_tail": (torch.add, [smooth(3, 2, 5), smooth(2, 5)]),
@@ -164,6 +177,19 @@ CASES = {
     "rms_norm": (lambda x, w: F.rms_norm(x, (19,), w, 1e-6), [smooth(2, 2, 19), smooth(19)]),
     "layer_norm": (lambda x, w, b: F.layer_norm(x, (19,), w, b, 1e-5), [smooth(3, 19), smooth(19), smooth(19)]),
     "layer_norm_no_bias": (lambda x, w: F.layer_norm(x, (19,), w, None, 1e-5), [smooth(3, 19), smooth(19)]),
+    "conv2d": (conv(F.conv2d, padding=1), [smooth(2, 4, 3, 5), smooth(4, 2, 2, 5), smooth(4)]),
+    "conv2d_1x1": (conv(F.conv2d, padding=1), [smooth(2, 2, 3, 5), smooth(3, 1, 1, 5), smooth(3)]),
+    "conv2d_stride": (conv(F.conv2d, stride=2, padding=2), [smooth(2, 4, 5, 2), smooth(2, 5, 4, 2)]),
+    "conv1d": (conv1d, [smooth(2, 7, 5), smooth(4, 2, 5), smooth(4)]),
+    "conv_transpose2d": (conv_transpose, [smooth(2, 2, 3, 5), smooth(5, 2, 2, 3), smooth(3)]),
+    "max_pool2d": (channels_first(lambda x: F.max_pool2d(x, 2)), [apart(2, 5, 4, 3)]),
+    "avg_pool2d": (channels_first(lambda x: F.avg_pool2d(x, 2)), [smooth(2, 4, 5, 3)]),
+    "group_norm": (
+        channels_first(lambda x, w, b: F.group_norm(x, 3, w, b, 1e-5)), [smooth(2, 3, 2, 6), smooth(6), smooth(6)]),
+    "group_norm_gelu": (
+        channels_first(lambda x, w, b: F.gelu(F.group_norm(x, 2, w, b, 1e-5))), [smooth(3, 6), smooth(6), smooth(6)]),
+    "batch_norm": (batch_norm, [smooth(5, 7), smooth(7), smooth(7)]),
+    "batch_norm_gelu": (lambda x, w, b: F.gelu(batch_norm(x, w, b)), [smooth(3, 4, 5), smooth(5), smooth(5)]),
     "cross_entropy": (cross_entropy, [smooth(3, 2, 5), ids(-1, 5, 3, 2)]),
     "cross_entropy_weighted": (cross_entropy, [smooth(4, 5), ids(0, 5, 4), positive(4)]),
     "soft_cross_entropy": (lambda x, p: soft_cross_entropy(x, p, None, 2.0), [smooth(4, 5), shares(4, 5)]),
@@ -201,7 +227,7 @@ CASES = {
 
 
 def array(x):
-    values = [float(f"{v:.8g}") for v in x.detach().flatten().tolist()]
+    values = [float(f"{v:.7g}") for v in x.detach().flatten().tolist()]
     return {"shape": list(x.shape) or [1], "values": values}
 
 

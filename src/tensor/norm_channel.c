@@ -267,7 +267,11 @@ static void group_backward(fi_graph *g, fi_node *node)
     }
 }
 
-static const fi_op group_op = {"group_norm", group_forward, group_backward, FI_KEEP_IN(0) | FI_KEEP_IN(1), true, false};
+static const fi_op group_op = {.name = "group_norm",
+                               .forward = group_forward,
+                               .backward = group_backward,
+                               .keeps = FI_KEEP_IN(0) | FI_KEEP_IN(1) | FI_KEEP_IN(2),
+                               .may_overwrite = true};
 
 fi_node *fi_group_norm(fi_graph *g, fi_node *x, size_t groups, fi_node *weight, fi_node *bias, float eps,
                        fi_activation act)
