@@ -81,145 +81,64 @@ fi_node *fi_softmax(fi_graph *g, fi_node *x, fi_node *key_mask)
 
 /* ---- attention ---- */
 
-/* One head of one batch (or of one group at one position): what the kernels see. */
-typedef struct head {
-    const float *q, *k, *v, *mask, *bias;
-    float *out;
-    size_t ld_q, ld_k, ld_v, ld_out, ld_mask; /* from one row to the next */
-    size_t n_q, n_k, d, dv, first;
-    size_t n_rows; /* of k and v, of which n_k are there */
-    float scale;
-    bool causal;
-    float *lse; /* log sum of each query, ld_lse apart; INFINITY where no key is seen; NULL in inference */
-    size_t ld_lse;
-    const float *dout;
-    float *dq, *dk, *dv_grad, *dbias; /* NULL: not wanted */
-    bool add_q, add_k, add_v;
-} head;
-
 enum { IN_Q, IN_K, IN_V, IN_MASK, IN_BIAS };
 
 typedef struct attend {
     fi_attention s;
     size_t n, n_q, n_k, d, dv; /* with groups: n rows and n_q = n_k = positions */
-    size_t n_runs;
-    size_t runs[]; /* with groups, [n + 1]: where each run of equal ids begins */
+    size_t distances;          /* of the bias of one head */
+    float *bias;               /* [heads, distances + FI_HEAD_PAD] each head's bias in falling order of key - query */
+    size_t *runs, n_runs;      /* with groups, [n + 1]: where each run of equal ids begins */
 } attend;
 
-/* Score of query i and key j; -INFINITY where it is not seen. */
-static float score(const head *h, size_t i, size_t j)
-{
-    if ((h->mask && h->mask[j * h->ld_mask] == 0.0f) || (h->causal && j > h->first + i)) return -INFINITY;
-    const float *q = h->q + i * h->ld_q, *k = h->k + j * h->ld_k;
-    float s = 0;
-    for (size_t c = 0; c < h->d; c++) s += q[c] * k[c];
-    return s * h->scale + (h->bias ? h->bias[j - i] : 0.0f); /* bias points at distance 0 */
-}
-
-static void head_forward(const head *h, size_t from, size_t to, float *scratch)
-{
-    for (size_t i = from; i < to; i++) {
-        float *p = scratch, *out = h->out + i * h->ld_out;
-        for (size_t j = 0; j < h->n_k; j++) p[j] = score(h, i, j);
-        float lse = fi_vectors_best()->softmax(p, NULL, p, h->n_k);
-        memset(out, 0, h->dv * sizeof *out);
-        for (size_t j = 0; j < h->n_k; j++)
-            for (size_t c = 0; c < h->dv; c++) out[c] += p[j] * h->v[j * h->ld_v + c];
-        if (h->lse) h->lse[i * h->ld_lse] = lse == -INFINITY ? INFINITY : lse;
-    }
-}
-
-static void clear_rows(float *x, size_t ld, size_t rows, size_t columns)
-{
-    for (size_t i = 0; x && i < rows; i++) memset(x + i * ld, 0, columns * sizeof *x);
-}
-
-static void head_backward(const head *h, float *scratch)
-{
-    (void)scratch;
-    if (!h->add_q) clear_rows(h->dq, h->ld_q, h->n_q, h->d);
-    if (!h->add_k) clear_rows(h->dk, h->ld_k, h->n_rows, h->d);
-    if (!h->add_v) clear_rows(h->dv_grad, h->ld_v, h->n_rows, h->dv);
-    for (size_t i = 0; i < h->n_q; i++) {
-        const float *out = h->out + i * h->ld_out, *dout = h->dout + i * h->ld_out;
-        float lse = h->lse[i * h->ld_lse], along = 0;
-        for (size_t c = 0; c < h->dv; c++) along += dout[c] * out[c];
-        for (size_t j = 0; j < h->n_k; j++) {
-            float s = score(h, i, j), p = lse == INFINITY ? 1.0f / (float)h->n_k : expf(s - lse), dp = 0;
-            for (size_t c = 0; c < h->dv; c++) dp += dout[c] * h->v[j * h->ld_v + c];
-            if (h->dv_grad)
-                for (size_t c = 0; c < h->dv; c++) h->dv_grad[j * h->ld_v + c] += p * dout[c];
-            if (lse == INFINITY) continue; /* the mean of the values, whatever the scores are */
-            float ds = p * (dp - along), ds_scaled = ds * h->scale;
-            if (h->dbias) h->dbias[j - i] += ds;
-            for (size_t c = 0; c < h->d; c++) {
-                if (h->dq) h->dq[i * h->ld_q + c] += ds_scaled * h->k[j * h->ld_k + c];
-                if (h->dk) h->dk[j * h->ld_k + c] += ds_scaled * h->q[i * h->ld_q + c];
-            }
-        }
-    }
-}
-
-/* Head `which` of batch i (of run i at one position). */
-static head head_of(const fi_node *node, size_t i, size_t position, size_t which)
+/* Head `which` of batch i, or of run i at one position. */
+static fi_head head_of(const fi_node *node, size_t i, size_t position, size_t which)
 {
     const attend *a = node->attr;
-    const size_t heads = a->s.heads, wide = a->s.groups ? a->n_q : 1;
-    const size_t row = a->s.groups ? a->runs[i] * wide + position : i * a->n_q; /* rows of d heads before this one */
-    const size_t key_row = a->s.groups ? row : i * a->n_k;
-    head h = {.d = a->d,
-              .dv = a->dv,
-              .scale = a->s.scale,
-              .causal = a->s.causal,
-              .first = a->s.first ? *a->s.first : 0,
-              .n_q = a->s.groups ? a->runs[i + 1] - a->runs[i] : a->n_q,
-              .n_k = a->s.groups ? a->runs[i + 1] - a->runs[i] : a->n_k,
-              .ld_q = wide * heads * a->d,
-              .ld_k = wide * heads * a->d,
-              .ld_v = wide * heads * a->dv,
-              .ld_out = wide * heads * a->dv,
-              .ld_mask = wide,
-              .ld_lse = a->s.groups ? wide * heads : 1};
-    h.n_rows = h.n_k;
+    const bool grouped = a->s.groups;
+    const size_t heads = a->s.heads, wide = grouped ? a->n_q : 1; /* rows from one query to the next */
+    const size_t row = grouped ? a->runs[i] * wide + position : i * a->n_q, key_row = grouped ? row : i * a->n_k;
+    fi_head h = {
+        .n_q = grouped ? a->runs[i + 1] - a->runs[i] : a->n_q,
+        .n_k = grouped ? a->runs[i + 1] - a->runs[i] : a->n_k,
+        .d = a->d,
+        .dv = a->dv,
+        .first = a->s.first ? *a->s.first : 0,
+        .q = node->in[IN_Q]->value + (row * heads + which) * a->d,
+        .k = node->in[IN_K]->value + (key_row * heads + which) * a->d,
+        .v = node->in[IN_V]->value + (key_row * heads + which) * a->dv,
+        .mask = node->in[IN_MASK] ? node->in[IN_MASK]->value + key_row : NULL,
+        .bias = a->bias ? a->bias + which * (a->distances + FI_HEAD_PAD) + a->n_k - 1 : NULL,
+        .ld_q = wide * heads * a->d,
+        .ld_k = wide * heads * a->d,
+        .ld_v = wide * heads * a->dv,
+        .ld_mask = wide,
+        .scale = a->s.scale,
+        .causal = a->s.causal,
+        .out = node->value + (row * heads + which) * a->dv,
+        .ld_out = wide * heads * a->dv,
+        .lse = node->saved ? node->saved + (grouped ? row * heads + which : (i * heads + which) * a->n_q) : NULL,
+        .ld_lse = grouped ? wide * heads : 1,
+    };
     if (a->s.n_keys) h.n_k = least(h.n_k, *a->s.n_keys);
-    h.q = node->in[IN_Q]->value + (row * heads + which) * a->d;
-    h.k = node->in[IN_K]->value + (key_row * heads + which) * a->d;
-    h.v = node->in[IN_V]->value + (key_row * heads + which) * a->dv;
-    h.out = node->value + (row * heads + which) * a->dv;
-    if (node->in[IN_MASK]) h.mask = node->in[IN_MASK]->value + key_row;
-    if (node->saved) h.lse = node->saved + (a->s.groups ? row * heads + which : (i * heads + which) * a->n_q);
     return h;
-}
-
-/* Elements of the bias of one head, and the one for distance 0 from query 0. */
-static size_t bias_length(const attend *a)
-{
-    return a->s.first ? 2 * a->n_k - 1 : a->n_q + a->n_k - 1;
-}
-static size_t bias_origin(const attend *a)
-{
-    return a->s.first ? a->n_k - 1 - *a->s.first : a->n_q - 1;
 }
 
 typedef struct attend_run {
     const fi_node *node;
-    size_t blocks;      /* of queries in one head */
-    bool add[IN_V + 1]; /* to the gradients of q, k, v */
-    float *bias_parts;  /* [n, heads, bias_length] */
+    const fi_vectors *v;
+    size_t parts, step; /* tasks of one head, and the queries of each */
+    float *bias_parts;  /* [n, heads, distances + FI_HEAD_PAD] as attend.bias */
     bool add_bias;
 } attend_run;
-
-enum { QUERIES_PER_TASK = 64 };
 
 static void attend_task(void *user, size_t task, float *scratch)
 {
     const attend_run *r = user;
     const attend *a = r->node->attr;
-    size_t unit = task / r->blocks, from = task % r->blocks * QUERIES_PER_TASK, i = unit / a->s.heads,
-           which = unit % a->s.heads;
-    head h = head_of(r->node, i, 0, which);
-    if (r->node->in[IN_BIAS]) h.bias = r->node->in[IN_BIAS]->value + which * bias_length(a) + bias_origin(a);
-    head_forward(&h, from, least(from + QUERIES_PER_TASK, h.n_q), scratch);
+    const size_t from = task % r->parts * r->step, to = least(from + r->step, a->n_q), head = task / r->parts;
+    fi_head h = head_of(r->node, head / a->s.heads, 0, head % a->s.heads);
+    if (from < to) r->v->attend(&h, from, to, scratch);
 }
 
 static void attend_group_task(void *user, size_t task, float *scratch)
@@ -227,8 +146,8 @@ static void attend_group_task(void *user, size_t task, float *scratch)
     const attend_run *r = user;
     const attend *a = r->node->attr;
     for (size_t which = 0; which < a->s.heads; which++) {
-        head h = head_of(r->node, task / a->n_q, task % a->n_q, which);
-        head_forward(&h, 0, h.n_q, scratch);
+        fi_head h = head_of(r->node, task / a->n_q, task % a->n_q, which);
+        r->v->attend(&h, 0, h.n_q, scratch);
     }
 }
 
@@ -241,41 +160,53 @@ static void find_runs(attend *a)
     a->runs[a->n_runs] = a->n;
 }
 
+/* Cuts the queries of a head into as many tasks as the threads need; what a task computes does not depend on that. */
+static void cut_queries(attend_run *r, const attend *a, size_t n_threads)
+{
+    const size_t blocks = (a->n_q + r->v->queries - 1) / r->v->queries, heads = a->n * a->s.heads;
+    const size_t wanted = heads >= 4 * n_threads ? 1 : (4 * n_threads + heads - 1) / (heads ? heads : 1);
+    r->parts = wanted < blocks / 2 ? wanted
+               : blocks / 2        ? blocks / 2
+                                   : 1; /* two blocks share what is copied for both */
+    r->step = (blocks + r->parts - 1) / r->parts * r->v->queries;
+}
+
 static void attend_forward(fi_graph *g, fi_node *node)
 {
     attend *a = node->attr;
-    attend_run r = {.node = node, .blocks = (a->n_q + QUERIES_PER_TASK - 1) / QUERIES_PER_TASK};
+    fi_engine *engine = fi_graph_engine(g);
+    const fi_node *bias = node->in[IN_BIAS];
+    attend_run r = {.node = node, .v = fi_vectors_best()};
     if (a->s.groups) {
         find_runs(a);
-        fi_engine_run(fi_graph_engine(g), a->n_runs * a->n_q, attend_group_task, &r);
-    } else {
-        fi_engine_run(fi_graph_engine(g), a->n * a->s.heads * r.blocks, attend_task, &r);
+        fi_engine_run(engine, a->n_runs * a->n_q, attend_group_task, &r);
+        return;
     }
+    for (size_t h = 0; bias && h < a->s.heads; h++)
+        for (size_t i = 0; i < a->distances; i++)
+            a->bias[h * (a->distances + FI_HEAD_PAD) + i] = bias->value[(h + 1) * a->distances - 1 - i];
+    cut_queries(&r, a, engine->n_threads);
+    fi_engine_run(engine, a->n * a->s.heads * r.parts, attend_task, &r);
 }
 
-static void attend_one_back(const attend_run *r, size_t i, size_t position, size_t which, float *scratch)
+static void attend_head_back(const attend_run *r, size_t i, size_t position, size_t which, float *scratch)
 {
-    const fi_node *node = r->node, *q = node->in[IN_Q], *k = node->in[IN_K], *v = node->in[IN_V],
-                  *bias = node->in[IN_BIAS];
+    const fi_node *node = r->node, *q = node->in[IN_Q], *k = node->in[IN_K], *v = node->in[IN_V];
     const attend *a = node->attr;
-    head h = head_of(node, i, position, which);
+    fi_head h = head_of(node, i, position, which);
     h.dout = node->grad + (h.out - node->value);
     if (fi_needs(q)) h.dq = q->grad + (h.q - q->value);
     if (fi_needs(k)) h.dk = k->grad + (h.k - k->value);
-    if (fi_needs(v)) h.dv_grad = v->grad + (h.v - v->value);
-    h.add_q = r->add[IN_Q];
-    h.add_k = r->add[IN_K];
-    h.add_v = r->add[IN_V];
-    if (bias) h.bias = bias->value + which * bias_length(a) + bias_origin(a);
-    if (fi_needs(bias)) h.dbias = r->bias_parts + (i * a->s.heads + which) * bias_length(a) + bias_origin(a);
-    head_backward(&h, scratch);
+    if (fi_needs(v)) h.dv_ = v->grad + (h.v - v->value);
+    if (r->bias_parts) h.dbias = r->bias_parts + (i * a->s.heads + which) * (a->distances + FI_HEAD_PAD) + a->n_k - 1;
+    r->v->attend_back(&h, scratch);
 }
 
 static void attend_task_back(void *user, size_t task, float *scratch)
 {
     const attend_run *r = user;
     const attend *a = r->node->attr;
-    attend_one_back(r, task / a->s.heads, 0, task % a->s.heads, scratch);
+    attend_head_back(r, task / a->s.heads, 0, task % a->s.heads, scratch);
 }
 
 static void attend_group_task_back(void *user, size_t task, float *scratch)
@@ -283,7 +214,7 @@ static void attend_group_task_back(void *user, size_t task, float *scratch)
     const attend_run *r = user;
     const attend *a = r->node->attr;
     for (size_t which = 0; which < a->s.heads; which++)
-        attend_one_back(r, task / a->n_q, task % a->n_q, which, scratch);
+        attend_head_back(r, task / a->n_q, task % a->n_q, which, scratch);
 }
 
 /* The bias of one head gathers over the batch, in the order of the batch. */
@@ -292,12 +223,12 @@ static void gather_bias(void *user, size_t which, float *scratch)
     (void)scratch;
     const attend_run *r = user;
     const attend *a = r->node->attr;
-    const size_t n = bias_length(a);
+    const size_t n = a->distances;
     float *to = r->node->in[IN_BIAS]->grad + which * n;
     if (!r->add_bias) memset(to, 0, n * sizeof *to);
     for (size_t i = 0; i < a->n; i++) {
-        const float *part = r->bias_parts + (i * a->s.heads + which) * n;
-        for (size_t j = 0; j < n; j++) to[j] += part[j];
+        const float *part = r->bias_parts + (i * a->s.heads + which) * (n + FI_HEAD_PAD);
+        for (size_t j = 0; j < n; j++) to[j] += part[n - 1 - j];
     }
 }
 
@@ -306,15 +237,18 @@ static void attend_backward(fi_graph *g, fi_node *node)
     const attend *a = node->attr;
     fi_engine *engine = fi_graph_engine(g);
     fi_node *bias = node->in[IN_BIAS];
-    attend_run r = {.node = node};
-    for (int i = IN_Q; i <= IN_V; i++) r.add[i] = fi_needs(node->in[i]) && fi_grad_begin(node->in[i]);
+    attend_run r = {.node = node, .v = fi_vectors_best()};
+    for (int i = IN_Q; i <= IN_V; i++) { /* the heads add: some of the three may be one node */
+        fi_node *in = node->in[i];
+        if (fi_needs(in) && !fi_grad_begin(in)) memset(in->grad, 0, in->size * sizeof(float));
+    }
     if (a->s.groups) {
         fi_engine_run(engine, a->n_runs * a->n_q, attend_group_task_back, &r);
         return;
     }
     if (fi_needs(bias)) {
         r.bias_parts = node->saved + a->n * a->s.heads * a->n_q;
-        memset(r.bias_parts, 0, a->n * a->s.heads * bias_length(a) * sizeof(float));
+        memset(r.bias_parts, 0, a->n * a->s.heads * (a->distances + FI_HEAD_PAD) * sizeof(float));
     }
     fi_engine_run(engine, a->n * a->s.heads, attend_task_back, &r);
     if (!fi_needs(bias)) return;
@@ -337,6 +271,8 @@ static const char *attend_misfit(const fi_node *q, const fi_node *k, const fi_no
     if (q->n_dims != 3 || k->n_dims != 3 || v->n_dims != 3) return "q, k and v have three dimensions";
     if (!s->heads || !q->shape[2] || q->shape[2] % s->heads || !v->shape[2] || v->shape[2] % s->heads)
         return "the last dimension is heads x width";
+    if (q->shape[2] / s->heads > FI_HEAD_WIDTH || v->shape[2] / s->heads > FI_HEAD_WIDTH)
+        return "a head is at most 1024 wide";
     if (q->shape[2] != k->shape[2]) return "q and k have equal widths";
     if (k->shape[0] != v->shape[0] || k->shape[1] != v->shape[1]) return "every key has a value";
     if (q->shape[0] != k->shape[0]) return "q and k have equal batches";
@@ -367,22 +303,27 @@ fi_node *fi_attend(fi_graph *g, fi_node *q, fi_node *k, fi_node *v, fi_node *key
                              key_mask ? key_mask->shape[1] : 0, rel_bias ? rel_bias->shape[0] : 0,
                              rel_bias ? rel_bias->shape[1] : 0, misfit);
     size_t shape[3] = {q->shape[0], q->shape[1], v->shape[2]};
-    size_t n_runs = settings->groups ? q->shape[0] + 1 : 0;
-    fi_node *node = fi_node_new(g, &attend_op, 3, shape, sizeof(attend) + n_runs * sizeof(size_t));
+    const size_t heads = settings->heads, n_runs = settings->groups ? q->shape[0] + 1 : 0;
+    const size_t distances = !rel_bias ? 0 : rel_bias->shape[1], n_bias = rel_bias ? distances + FI_HEAD_PAD : 0;
+    fi_node *node =
+        fi_node_new(g, &attend_op, 3, shape, sizeof(attend) + n_runs * sizeof(size_t) + heads * n_bias * sizeof(float));
     if (!node) return NULL;
     attend *a = node->attr;
-    a->s = *settings;
-    a->n = q->shape[0];
-    a->n_q = q->shape[1];
-    a->n_k = k->shape[1];
-    a->d = q->shape[2] / settings->heads;
-    a->dv = v->shape[2] / settings->heads;
+    *a = (attend){.s = *settings,
+                  .n = q->shape[0],
+                  .n_q = q->shape[1],
+                  .n_k = k->shape[1],
+                  .d = q->shape[2] / heads,
+                  .dv = v->shape[2] / heads,
+                  .distances = distances};
+    a->runs = (size_t *)(a + 1);
+    if (rel_bias) a->bias = (float *)(a->runs + n_runs);
     fi_node_input(g, node, q);
     fi_node_input(g, node, k);
     fi_node_input(g, node, v);
     fi_node_input(g, node, key_mask);
     fi_node_input(g, node, rel_bias);
-    node->n_saved = a->n * settings->heads * (a->n_q + (rel_bias ? bias_length(a) : 0));
+    node->n_saved = a->n * heads * (a->n_q + n_bias);
     return node;
 }
 

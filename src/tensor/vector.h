@@ -6,6 +6,7 @@
 #ifndef FI_TENSOR_VECTOR_H
 #define FI_TENSOR_VECTOR_H
 
+#include "tensor/attention.h"
 #include "tensor/gemm.h" /* fi_activation */
 
 typedef struct fi_vectors {
@@ -24,6 +25,10 @@ typedef struct fi_vectors {
     /* dx = (add: dx +) y (dy - sum y dy), over one row */
     void (*softmax_back)(const float *y, const float *dy, float *dx, size_t n, bool add);
     float (*log_sum_exp)(const float *x, size_t n); /* of one row */
+    /* Queries from .. to of a head; scratch of FI_SCRATCH_BYTES. */
+    void (*attend)(const fi_head *head, size_t from, size_t to, float *scratch);
+    void (*attend_back)(const fi_head *head, float *scratch);
+    size_t queries; /* that attend takes together: from is to be a multiple */
 } fi_vectors;
 
 /* The fastest set that this processor runs. */

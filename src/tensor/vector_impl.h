@@ -2,6 +2,7 @@
  * Bodies of the array functions. The including file defines VECTOR_SET and VECTOR_NAME and is compiled with the flags of
  * its instruction set (CMakeLists.txt).
  */
+#include "tensor/attention_impl.h"
 #include "tensor/vactivations.h"
 #include "tensor/vector.h"
 
@@ -162,5 +163,5 @@ static float log_sum_exp(const float *x, size_t n)
     return top + logf(exp_sum(x, NULL, top, NULL, n));
 }
 
-const fi_vectors VECTOR_SET = {VECTOR_NAME,   vector_exp, vector_log,   vector_erf, activate,
-                               activate_back, softmax,    softmax_back, log_sum_exp};
+const fi_vectors VECTOR_SET = {VECTOR_NAME, vector_exp,   vector_log,  vector_erf, activate,    activate_back,
+                               softmax,     softmax_back, log_sum_exp, attend,     attend_back, BLOCK};

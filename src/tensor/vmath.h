@@ -14,8 +14,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
+#endif
+#if defined(__AVX512F__)
 #define FI_LANES 16
 #elif defined(__AVX2__)
 #define FI_LANES 8
@@ -65,9 +67,16 @@ FI_INLINE fi_vf fi_v_select(fi_vi mask, fi_vf yes, fi_vf no)
     return (fi_vf)((mask & (fi_vi)yes) | (~mask & (fi_vi)no));
 }
 
-FI_INLINE fi_vf fi_v_max(fi_vf a, fi_vf b) /* b where a is NaN */
+/* The larger; b where either is NaN. */
+FI_INLINE fi_vf fi_v_max(fi_vf a, fi_vf b)
 {
+#if defined(__AVX512F__)
+    return (fi_vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (fi_vf)_mm256_max_ps((__m256)a, (__m256)b);
+#else
     return fi_v_select(a > b, a, b);
+#endif
 }
 
 FI_INLINE fi_vf fi_v_abs(fi_vf x)
@@ -97,6 +106,33 @@ FI_INLINE float fi_v_max_of(fi_vf v)
     for (int width = FI_LANES / 2; width >= 1; width /= 2)
         for (int i = 0; i < width; i++) s[i] = s[i] > s[i + width] ? s[i] : s[i + width];
     return s[0];
+}
+
+/* Rows become columns: log2(FI_LANES) perfect shuffles of all numbers. */
+FI_INLINE void fi_v_transpose(fi_vf v[FI_LANES])
+{
+#if FI_LANES == 16
+#define FI_ZIP(a, b, from)                                                                                             \
+    __builtin_shufflevector(a, b, from, from + 16, from + 1, from + 17, from + 2, from + 18, from + 3, from + 19,      \
+                            from + 4, from + 20, from + 5, from + 21, from + 6, from + 22, from + 7, from + 23)
+#elif FI_LANES == 8
+#define FI_ZIP(a, b, from)                                                                                             \
+    __builtin_shufflevector(a, b, from, from + 8, from + 1, from + 9, from + 2, from + 10, from + 3, from + 11)
+#else
+#define FI_ZIP(a, b, from) __builtin_shufflevector(a, b, from, from + 4, from + 1, from + 5)
+#endif
+    fi_vf t[FI_LANES];
+#pragma GCC unroll 4
+    for (int step = 1; step < FI_LANES; step *= 2) {
+#pragma GCC unroll 8
+        for (int i = 0; i < FI_LANES / 2; i++) {
+            t[2 * i] = FI_ZIP(v[i], v[i + FI_LANES / 2], 0);
+            t[2 * i + 1] = FI_ZIP(v[i], v[i + FI_LANES / 2], FI_LANES / 2);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < FI_LANES; i++) v[i] = t[i];
+    }
+#undef FI_ZIP
 }
 
 /* p * 2^n for whole n within -252 .. 252, rounded once where the result is subnormal. */
@@ -132,6 +168,18 @@ FI_INLINE fi_vf fi_v_exp(fi_vf x)
     x = fi_v_select(x < -104.0f, fi_v_set(-104.0f), x); /* e^-104 is nothing */
     fi_vf p = fi_v_exp_reduced(x, &n);
     return fi_v_scale(p + 1.0f, n);
+}
+
+/* e^x for x <= 88, 0 below -87: what a softmax needs, without the care for the ends of the range. */
+FI_INLINE fi_vf fi_v_exp_low(fi_vf x)
+{
+    fi_vf n, p = fi_v_exp_reduced(x, &n) + 1.0f;
+#if defined(__AVX512F__)
+    p = fi_v_scale(p, n);
+#else
+    p *= (fi_vf)((__builtin_convertvector(n, fi_vi) + 127) << 23);
+#endif
+    return fi_v_select(x < -87.0f, (fi_vf){0}, p);
 }
 
 FI_INLINE fi_vf fi_v_log(fi_vf x)

@@ -1,0 +1,490 @@
+/*
+ * Bodies of fused attention, part of each set of tensor/vector.h. Queries lie across the lanes: scores of a block of queries
+ * against a block of keys are S' = K Q' [keys, BLOCK], so that the softmax is sums and maxima of whole vectors, and
+ * O' = V' P' [width, BLOCK] needs no other layout of P. Rows of keys that are not seen are left out when keys are copied
+ * together, so hidden keys cost nothing and change no bit. Over blocks of keys the largest score and the sum are carried on.
+ *
+ * Sources: Milakov & Gimelshein, "Online normalizer calculation for softmax" (2018); Dao et al., "FlashAttention"
+ * (2022), algorithm 4 for the backward pass.
+ */
+#include "tensor/attention.h"
+#include "tensor/engine.h"
+#include "tensor/vmath.h"
+
+#include <float.h>
+
+/* A tile of sums, ROWS x VECS vectors, fills the registers. */
+#if FI_LANES == 16
+enum { ROWS = 8, VECS = 3 };
+#elif FI_LANES == 8
+enum { ROWS = 4, VECS = 3 };
+#else
+enum { ROWS = 4, VECS = 2 };
+#endif
+enum { BLOCK = VECS * FI_LANES, MAX_KEYS = 256, MAX_BLOCKS = 12 };
+
+FI_INLINE size_t up_to(size_t n, size_t multiple)
+{
+    return (n + multiple - 1) / multiple * multiple;
+}
+
+/* sum[r][v] += sum over k of a(r, k) b[k][v]; a(r, k) at a[r * lda + k] if `by_row`, else at a[k * lda + r]. */
+FI_INLINE void tile_sums(const size_t vecs, const bool by_row, const float *a, size_t lda, const float *b, size_t ldb,
+                         size_t n, fi_vf sum[ROWS][VECS])
+{
+    for (size_t k = 0; k < n; k++) {
+        fi_vf x[VECS];
+#pragma GCC unroll 3
+        for (size_t v = 0; v < vecs; v++) x[v] = fi_v_load(b + k * ldb + v * FI_LANES);
+#pragma GCC unroll 8
+        for (size_t r = 0; r < ROWS; r++) {
+            fi_vf y = fi_v_set(by_row ? a[r * lda + k] : a[k * lda + r]);
+#pragma GCC unroll 3
+            for (size_t v = 0; v < vecs; v++) sum[r][v] += y * x[v];
+        }
+    }
+}
+
+/* Calls f(1, ..), f(2, ..) or f(VECS, ..), so that the number of vectors is a constant inside. */
+#define WITH_VECS(vecs, f, ...)                                                                                        \
+    do {                                                                                                               \
+        if ((vecs) == 1)                                                                                               \
+            f(1, __VA_ARGS__);                                                                                         \
+        else if ((vecs) == 2)                                                                                          \
+            f(2, __VA_ARGS__);                                                                                         \
+        else                                                                                                           \
+            f(VECS, __VA_ARGS__);                                                                                      \
+    } while (0)
+
+FI_INLINE void add_strip(const size_t vecs, const bool by_row, const float *a, size_t lda, size_t rows, const float *b,
+                         size_t ldb, size_t n, float *c, size_t ldc)
+{
+    for (size_t i = 0; i < rows; i += ROWS) {
+        fi_vf sum[ROWS][VECS];
+        float *to = c + i * ldc;
+#pragma GCC unroll 8
+        for (size_t r = 0; r < ROWS; r++)
+#pragma GCC unroll 3
+            for (size_t v = 0; v < vecs; v++) sum[r][v] = fi_v_load(to + r * ldc + v * FI_LANES);
+        tile_sums(vecs, by_row, by_row ? a + i * lda : a + i, lda, b, ldb, n, sum);
+#pragma GCC unroll 8
+        for (size_t r = 0; r < ROWS; r++)
+#pragma GCC unroll 3
+            for (size_t v = 0; v < vecs; v++) fi_v_store(to + r * ldc + v * FI_LANES, sum[r][v]);
+    }
+}
+
+/* C [rows, columns] += A B; rows is rounded up to ROWS, columns to FI_LANES, and all three have room for that. */
+static void add_rows(const float *a, size_t lda, size_t rows, const float *b, size_t ldb, size_t n, float *c,
+                     size_t ldc, size_t columns)
+{
+    for (size_t left = (columns + FI_LANES - 1) / FI_LANES, vecs; left; left -= vecs) {
+        vecs = left == 4 ? 2 : left < VECS ? left : VECS; /* 2 + 2 is faster than 3 + 1 */
+        WITH_VECS(vecs, add_strip, true, a, lda, rows, b, ldb, n, c, ldc);
+        b += vecs * FI_LANES;
+        c += vecs * FI_LANES;
+    }
+}
+
+/* C [rows, BLOCK] += A' B for the first `vecs` vectors of a block; A [n, rows]. */
+static void add_columns(size_t vecs, const float *a, size_t lda, size_t rows, const float *b, size_t n, float *c)
+{
+    WITH_VECS(vecs, add_strip, false, a, lda, rows, b, BLOCK, n, c, BLOCK);
+}
+
+/* to [columns][BLOCK] = factor times rows from .. from + n (at most BLOCK) of x, turned; zeros behind the last row. */
+static void turn_in(const float *x, size_t ld, size_t n, size_t columns, float factor, float *to)
+{
+    for (size_t i = 0; i < up_to(n, FI_LANES); i += FI_LANES)
+        for (size_t c = 0; c < columns; c += FI_LANES) {
+            fi_vf v[FI_LANES];
+            size_t wide = columns - c < FI_LANES ? columns - c : FI_LANES;
+            for (size_t r = 0; r < FI_LANES; r++) {
+                const float *from = x + (i + r) * ld + c;
+                v[r] = i + r >= n         ? (fi_vf){0}
+                       : wide == FI_LANES ? fi_v_load(from) * factor
+                                          : fi_v_load_part(from, wide) * factor;
+            }
+            fi_v_transpose(v);
+            for (size_t r = 0; r < wide; r++) fi_v_store(to + (c + r) * BLOCK + i, v[r]);
+        }
+}
+
+/* Rows 0 .. n of x (+)= columns of from [columns][BLOCK], turned, times factor[row]. */
+static void turn_out(const float *from, const float *factor, size_t n, size_t columns, float *x, size_t ld, bool add)
+{
+    for (size_t i = 0; i < n; i += FI_LANES)
+        for (size_t c = 0; c < columns; c += FI_LANES) {
+            fi_vf v[FI_LANES], f = fi_v_load(factor + i);
+            size_t wide = columns - c < FI_LANES ? columns - c : FI_LANES;
+            for (size_t r = 0; r < FI_LANES; r++)
+                v[r] = r < wide ? fi_v_load(from + (c + r) * BLOCK + i) * f : (fi_vf){0};
+            fi_v_transpose(v);
+            for (size_t r = 0; r < FI_LANES && i + r < n; r++) {
+                float *to = x + (i + r) * ld + c;
+                if (wide == FI_LANES)
+                    fi_v_store(to, add ? fi_v_load(to) + v[r] : v[r]);
+                else
+                    fi_v_store_part(to, add ? fi_v_load_part(to, wide) + v[r] : v[r], wide);
+            }
+        }
+}
+
+/* ---- keys ---- */
+
+/* A block of keys that are seen, copied together. */
+typedef struct keys {
+    size_t n, most; /* rows behind n, up to a multiple of ROWS, repeat the last one */
+    size_t next;    /* where the search for more goes on */
+    size_t ld_k, ld_v;
+    size_t *at; /* [most] which keys they are */
+    float *k, *v;
+} keys;
+
+/* Copies rows at[0 .. n), filling up with the last one; columns up to ld are zero. */
+static void copy_rows(const float *x, size_t ld_x, const size_t *at, size_t n, size_t columns, float *to, size_t ld)
+{
+    for (size_t i = 0; i < n; i++) {
+        memcpy(to + i * ld, x + at[i] * ld_x, columns * sizeof *x);
+        for (size_t c = columns; c < ld; c++) to[i * ld + c] = 0;
+    }
+}
+
+/* The next keys before `end` that are seen; false: there are no more. */
+static bool next_keys(const fi_head *h, size_t end, keys *b)
+{
+    size_t n = 0;
+    for (; b->next < end && n < b->most; b->next++)
+        if (!h->mask || h->mask[b->next * h->ld_mask] != 0.0f) b->at[n++] = b->next;
+    b->n = n;
+    for (; n % ROWS; n++) b->at[n] = b->at[n - 1];
+    copy_rows(h->k, h->ld_k, b->at, n, h->d, b->k, b->ld_k);
+    copy_rows(h->v, h->ld_v, b->at, n, h->dv, b->v, b->ld_v);
+    return n > 0;
+}
+
+/* ---- scores ---- */
+
+/* s [keys][BLOCK] = scores of the queries of qt [d][BLOCK], the first of them at `position`; top: the largest so far. */
+FI_INLINE void scores_of(const size_t vecs, const fi_head *h, const keys *b, const float *qt, size_t position, float *s,
+                         fi_vf *top)
+{
+    fi_vi lane;
+    for (int i = 0; i < FI_LANES; i++) lane[i] = i;
+    for (size_t j = 0; j < b->n; j += ROWS) {
+        fi_vf sum[ROWS][VECS] = {{{0}}};
+        tile_sums(vecs, true, b->k + j * b->ld_k, b->ld_k, qt, BLOCK, h->d, sum);
+#pragma GCC unroll 8
+        for (size_t r = 0; r < ROWS; r++) {
+            const size_t key = b->at[j + r];
+#pragma GCC unroll 3
+            for (size_t v = 0; v < vecs; v++) {
+                fi_vf x = sum[r][v];
+                if (h->bias) x += fi_v_load(h->bias + position + v * FI_LANES - key);
+                if (h->causal && key > position) {
+                    int32_t after = (int32_t)(key - position) - (int32_t)(v * FI_LANES);
+                    x = fi_v_select(lane < after, fi_v_set(-INFINITY), x);
+                }
+                fi_v_store(s + (j + r) * BLOCK + v * FI_LANES, x);
+                top[v] = fi_v_max(x, top[v]);
+            }
+        }
+    }
+}
+
+/* s = exp(s - shift), returns sums. */
+static void exponentials(size_t vecs, float *s, size_t n, const fi_vf *shift, fi_vf *sum)
+{
+    for (size_t v = 0; v < vecs; v++) {
+        fi_vf total = {0}, by = shift[v];
+        for (size_t j = 0; j < n; j++) {
+            fi_vf p = fi_v_exp_low(fi_v_load(s + j * BLOCK + v * FI_LANES) - by);
+            fi_v_store(s + j * BLOCK + v * FI_LANES, p);
+            total += p;
+        }
+        sum[v] = total;
+    }
+}
+
+static void mean_of_values(const fi_head *h, float *mean)
+{
+    for (size_t c = 0; c < h->dv; c++) mean[c] = 0;
+    for (size_t j = 0; j < h->n_k; j++)
+        for (size_t c = 0; c < h->dv; c++) mean[c] += h->v[j * h->ld_v + c];
+    for (size_t c = 0; c < h->dv; c++) mean[c] /= (float)h->n_k;
+}
+
+/* ---- forward ---- */
+
+/* Pieces of the scratch memory, in floats; each begins at a full vector. */
+static float *carve(float **scratch, size_t n)
+{
+    float *piece = *scratch;
+    *scratch += up_to(n, 16);
+    return piece;
+}
+
+/* Room for a block of keys: fewer of wide ones. */
+static void carve_keys(keys *b, const fi_head *h, float **scratch)
+{
+    b->ld_k = up_to(h->d, ROWS);
+    b->ld_v = up_to(h->dv, ROWS);
+    b->most = MAX_KEYS >> (h->d > 256 || h->dv > 256) * 2;
+    b->next = 0;
+    b->at = (size_t *)(void *)carve(scratch, b->most * 2);
+    b->k = carve(scratch, b->most * b->ld_k);
+    b->v = carve(scratch, b->most * b->ld_v);
+}
+
+/* Queries that go over the keys together: whole blocks whose arrays of `each` floats fit into what is left of the scratch. */
+static size_t queries_at_once(const float *begin, const float *now, size_t each)
+{
+    size_t fit = (FI_SCRATCH_BYTES / sizeof(float) - (size_t)(now - begin)) / each;
+    return (fit < MAX_BLOCKS ? fit : MAX_BLOCKS) * BLOCK;
+}
+
+/* Where the keys end for queries before `to`. */
+static size_t keys_end(const fi_head *h, size_t to)
+{
+    return h->causal && h->first + to < h->n_k ? h->first + to : h->n_k;
+}
+
+/* A block of queries on its way over the keys. */
+typedef struct forward_block {
+    float *qt, *ot, *top, *sum; /* [d][BLOCK], [ld_v][BLOCK]; largest score and sum so far [BLOCK] */
+} forward_block;
+
+static forward_block forward_block_at(float *memory, const fi_head *h, const keys *b)
+{
+    float *ot = memory + h->d * BLOCK, *top = ot + b->ld_v * BLOCK;
+    return (forward_block){memory, ot, top, top + BLOCK};
+}
+
+static void forward_keys(const fi_head *h, const keys *b, const forward_block *x, size_t vecs, size_t position,
+                         float *s)
+{
+    fi_vf before[VECS], top[VECS], more[VECS];
+    for (size_t v = 0; v < vecs; v++) before[v] = top[v] = fi_v_load(x->top + v * FI_LANES);
+    WITH_VECS(vecs, scores_of, h, b, x->qt, position, s, top);
+    exponentials(vecs, s, b->n, top, more);
+    for (size_t v = 0; v < vecs; v++) {
+        fi_vf shrink = fi_v_exp_low(before[v] - top[v]);
+        fi_v_store(x->top + v * FI_LANES, top[v]);
+        fi_v_store(x->sum + v * FI_LANES, fi_v_load(x->sum + v * FI_LANES) * shrink + more[v]);
+        for (size_t c = 0; c < b->ld_v; c++) {
+            float *o = x->ot + c * BLOCK + v * FI_LANES;
+            fi_v_store(o, fi_v_load(o) * shrink);
+        }
+    }
+    add_columns(vecs, b->v, b->ld_v, b->ld_v, s, b->n, x->ot);
+}
+
+/* Rows from .. from + n of the result. */
+static void forward_out(const fi_head *h, const forward_block *x, size_t from, size_t n, float *mean)
+{
+    float inverse[BLOCK], lse[BLOCK];
+    bool has_mean = false;
+    for (size_t i = 0; i < BLOCK; i += FI_LANES) {
+        fi_vf sum = fi_v_load(x->sum + i);
+        fi_v_store(inverse + i, 1.0f / sum);
+        fi_v_store(lse + i, fi_v_log(sum) + fi_v_load(x->top + i));
+    }
+    turn_out(x->ot, inverse, n, h->dv, h->out + from * h->ld_out, h->ld_out, false);
+    for (size_t i = 0; i < n; i++) {
+        bool unseeing = x->sum[i] == 0.0f;
+        if (unseeing) {
+            if (!has_mean) mean_of_values(h, mean);
+            has_mean = true;
+            memcpy(h->out + (from + i) * h->ld_out, mean, h->dv * sizeof *mean);
+        }
+        if (h->lse) h->lse[(from + i) * h->ld_lse] = unseeing ? INFINITY : lse[i];
+    }
+}
+
+static void attend(const fi_head *h, size_t from, size_t to, float *scratch)
+{
+    keys b;
+    float *now = scratch;
+    carve_keys(&b, h, &now);
+    float *s = carve(&now, b.most * BLOCK), *mean = carve(&now, h->dv);
+    const size_t each = BLOCK * (h->d + b.ld_v + 2), step = queries_at_once(scratch, now, each);
+    for (size_t end; from < to; from = end) {
+        end = to - from < step ? to : from + step;
+        for (size_t i = from; i < end; i += BLOCK) {
+            forward_block x = forward_block_at(now + (i - from) / BLOCK * each, h, &b);
+            turn_in(h->q + i * h->ld_q, h->ld_q, end - i < BLOCK ? end - i : BLOCK, h->d, h->scale, x.qt);
+            for (size_t j = 0; j < b.ld_v * BLOCK; j++) x.ot[j] = 0;
+            for (size_t j = 0; j < BLOCK; j++) x.top[j] = -FLT_MAX, x.sum[j] = 0;
+        }
+        b.next = 0;
+        while (next_keys(h, keys_end(h, end), &b))
+            for (size_t i = from; i < end; i += BLOCK) {
+                size_t n = end - i < BLOCK ? end - i : BLOCK;
+                forward_block x = forward_block_at(now + (i - from) / BLOCK * each, h, &b);
+                if (h->causal && b.at[0] >= h->first + i + n) continue;
+                forward_keys(h, &b, &x, (n + FI_LANES - 1) / FI_LANES, h->first + i, s);
+            }
+        for (size_t i = from; i < end; i += BLOCK) {
+            forward_block x = forward_block_at(now + (i - from) / BLOCK * each, h, &b);
+            forward_out(h, &x, i, end - i < BLOCK ? end - i : BLOCK, mean);
+        }
+    }
+}
+
+/* ---- backward ---- */
+
+/* A block of queries in the backward pass, q scaled: q' and dout', then in rows of wide_q and wide_g; and dq'. */
+typedef struct back_block {
+    float *qt, *gt, *q, *g, *dqt; /* [d][BLOCK], [dv][BLOCK], [BLOCK][wide_q], [BLOCK][wide_g], [ld_k][BLOCK] */
+    float *lse, *along;           /* [BLOCK] log sums (INFINITY behind the last query), and sums of dout * out */
+    size_t wide_q, wide_g;
+} back_block;
+
+static size_t back_block_size(const fi_head *h, const keys *b)
+{
+    return BLOCK * (h->d + h->dv + up_to(h->d, FI_LANES) + up_to(h->dv, FI_LANES) + b->ld_k + 2);
+}
+
+static back_block back_block_at(float *memory, const fi_head *h, const keys *b)
+{
+    back_block x = {.wide_q = up_to(h->d, FI_LANES), .wide_g = up_to(h->dv, FI_LANES)};
+    x.qt = memory;
+    x.gt = x.qt + h->d * BLOCK;
+    x.q = x.gt + h->dv * BLOCK;
+    x.g = x.q + x.wide_q * BLOCK;
+    x.dqt = x.g + x.wide_g * BLOCK;
+    x.lse = x.dqt + b->ld_k * BLOCK;
+    x.along = x.lse + BLOCK;
+    return x;
+}
+
+/* to [BLOCK][wide] = factor times n rows of x, zeros around them. */
+static void copy_block(const float *x, size_t ld, size_t n, size_t columns, float factor, float *to, size_t wide)
+{
+    for (size_t i = 0; i < BLOCK; i++)
+        for (size_t c = 0; c < wide; c++) to[i * wide + c] = i < n && c < columns ? x[i * ld + c] * factor : 0.0f;
+}
+
+static void back_begin(const fi_head *h, const keys *b, const back_block *x, size_t from, size_t n)
+{
+    const float *q = h->q + from * h->ld_q, *g = h->dout + from * h->ld_out, *out = h->out + from * h->ld_out;
+    turn_in(q, h->ld_q, n, h->d, h->scale, x->qt);
+    turn_in(g, h->ld_out, n, h->dv, 1, x->gt);
+    copy_block(q, h->ld_q, n, h->d, h->scale, x->q, x->wide_q);
+    copy_block(g, h->ld_out, n, h->dv, 1, x->g, x->wide_g);
+    memset(x->dqt, 0, b->ld_k * BLOCK * sizeof(float));
+    for (size_t i = 0; i < BLOCK; i++) {
+        x->lse[i] = i < n ? h->lse[(from + i) * h->ld_lse] : INFINITY;
+        x->along[i] = 0;
+        for (size_t c = 0; i < n && c < h->dv; c++) x->along[i] += g[i * h->ld_out + c] * out[i * h->ld_out + c];
+    }
+}
+
+/* t [keys][BLOCK] = p (dp - along), the gradient of the scores; p = s, dp = V dout'. */
+FI_INLINE void score_grads(const size_t vecs, const fi_head *h, const keys *b, const back_block *x, const float *s,
+                           float *t)
+{
+    for (size_t j = 0; j < b->n; j += ROWS) {
+        fi_vf sum[ROWS][VECS] = {{{0}}};
+        tile_sums(vecs, true, b->v + j * b->ld_v, b->ld_v, x->gt, BLOCK, h->dv, sum);
+#pragma GCC unroll 8
+        for (size_t r = 0; r < ROWS; r++)
+#pragma GCC unroll 3
+            for (size_t v = 0; v < vecs; v++) {
+                size_t at = (j + r) * BLOCK + v * FI_LANES;
+                fi_v_store(t + at, fi_v_load(s + at) * (sum[r][v] - fi_v_load(x->along + v * FI_LANES)));
+            }
+    }
+}
+
+/* Every FI_LANES-th key at a time: then what one key adds to lies whole vectors from where the one before it did. */
+static void add_bias_grads(const fi_head *h, const keys *b, size_t vecs, size_t position, const float *t)
+{
+    for (size_t phase = 0; phase < FI_LANES; phase++)
+        for (size_t j = phase; j < b->n; j += FI_LANES)
+            for (size_t v = 0; v < vecs; v++) {
+                float *to = h->dbias + position + v * FI_LANES - b->at[j];
+                fi_v_store(to, fi_v_load(to) + fi_v_load(t + j * BLOCK + v * FI_LANES));
+            }
+}
+
+/* Room for a block of keys: probabilities, gradients of scores, of keys and of values. */
+typedef struct back_keys {
+    float *s, *t, *dk, *dv; /* [most][BLOCK] twice, [most][wide_q], [most][wide_g] */
+} back_keys;
+
+static void back_keys_of_block(const fi_head *h, const keys *b, const back_block *x, const back_keys *y, size_t vecs,
+                               size_t position)
+{
+    fi_vf shift[VECS], unused[VECS];
+    for (size_t v = 0; v < vecs; v++) {
+        shift[v] = fi_v_load(x->lse + v * FI_LANES);
+        unused[v] = shift[v];
+    }
+    WITH_VECS(vecs, scores_of, h, b, x->qt, position, y->s, unused);
+    exponentials(vecs, y->s, b->n, shift, unused);
+    WITH_VECS(vecs, score_grads, h, b, x, y->s, y->t);
+    if (h->dbias) add_bias_grads(h, b, vecs, position, y->t);
+    if (h->dv_) add_rows(y->s, BLOCK, b->n, x->g, x->wide_g, vecs * FI_LANES, y->dv, x->wide_g, h->dv);
+    if (h->dk) add_rows(y->t, BLOCK, b->n, x->q, x->wide_q, vecs * FI_LANES, y->dk, x->wide_q, h->d);
+    if (h->dq) add_columns(vecs, b->k, b->ld_k, b->ld_k, y->t, b->n, x->dqt);
+}
+
+/* Row at[i] of x += row i of `from`. */
+static void add_rows_at(const float *from, size_t wide, const keys *b, size_t columns, float *x, size_t ld)
+{
+    for (size_t i = 0; i < b->n; i++)
+        for (size_t c = 0; c < columns; c++) x[b->at[i] * ld + c] += from[i * wide + c];
+}
+
+/* Queries that see no key gave the mean of the values: so each value gets its share of their gradients. */
+static void back_of_means(const fi_head *h, float *share)
+{
+    bool any = false;
+    memset(share, 0, h->dv * sizeof *share);
+    for (size_t i = 0; i < h->n_q; i++) {
+        if (h->lse[i * h->ld_lse] != INFINITY) continue;
+        any = true;
+        for (size_t c = 0; c < h->dv; c++) share[c] += h->dout[i * h->ld_out + c];
+    }
+    for (size_t j = 0; any && j < h->n_k; j++)
+        for (size_t c = 0; c < h->dv; c++) h->dv_[j * h->ld_v + c] += share[c] / (float)h->n_k;
+}
+
+static void attend_back(const fi_head *h, float *scratch)
+{
+    keys b;
+    float *now = scratch;
+    carve_keys(&b, h, &now);
+    const size_t wide_q = up_to(h->d, FI_LANES), wide_g = up_to(h->dv, FI_LANES);
+    back_keys y = {carve(&now, b.most * BLOCK), carve(&now, b.most * BLOCK), carve(&now, b.most * wide_q),
+                   carve(&now, b.most * wide_g)};
+    float factor[BLOCK], *share = carve(&now, h->dv);
+    for (size_t i = 0; i < BLOCK; i++) factor[i] = h->scale;
+    const size_t each = back_block_size(h, &b), step = queries_at_once(scratch, now, each);
+    for (size_t from = 0, end; from < h->n_q; from = end) {
+        end = h->n_q - from < step ? h->n_q : from + step;
+        for (size_t i = from; i < end; i += BLOCK) {
+            back_block x = back_block_at(now + (i - from) / BLOCK * each, h, &b);
+            back_begin(h, &b, &x, i, end - i < BLOCK ? end - i : BLOCK);
+        }
+        b.next = 0;
+        while (next_keys(h, keys_end(h, end), &b)) {
+            memset(y.dk, 0, up_to(b.n, ROWS) * wide_q * sizeof(float));
+            memset(y.dv, 0, up_to(b.n, ROWS) * wide_g * sizeof(float));
+            for (size_t i = from; i < end; i += BLOCK) {
+                size_t n = end - i < BLOCK ? end - i : BLOCK;
+                back_block x = back_block_at(now + (i - from) / BLOCK * each, h, &b);
+                if (h->causal && b.at[0] >= h->first + i + n) continue;
+                back_keys_of_block(h, &b, &x, &y, (n + FI_LANES - 1) / FI_LANES, h->first + i);
+            }
+            if (h->dk) add_rows_at(y.dk, wide_q, &b, h->d, h->dk, h->ld_k);
+            if (h->dv_) add_rows_at(y.dv, wide_g, &b, h->dv, h->dv_, h->ld_v);
+        }
+        for (size_t i = from; h->dq && i < end; i += BLOCK) {
+            back_block x = back_block_at(now + (i - from) / BLOCK * each, h, &b);
+            turn_out(x.dqt, factor, end - i < BLOCK ? end - i : BLOCK, h->d, h->dq + i * h->ld_q, h->ld_q, true);
+        }
+    }
+    if (h->dv_) back_of_means(h, share);
+}
