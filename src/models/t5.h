@@ -1,0 +1,88 @@
+/*
+ * T5: an encoder, and a decoder that attends to it (Raffel et al. 2020, JMLR 21:140). Norms by root mean square before each
+ * layer, unscaled scores, one table of relative positions per stack, no biases. Heads and feed-forward widths are given layer
+ * by layer, so that a slender network is the same code; heads * d_kv need not be d_model.
+ */
+#ifndef FI_MODELS_T5_H
+#define FI_MODELS_T5_H
+
+#include "nn/params.h"
+#include "tensor/ops.h"
+
+enum { FI_T5_MAX_LAYERS = 64 };
+
+/* One block; a width of 0 leaves its layer out. */
+typedef struct fi_t5_width {
+    size_t heads, cross_heads, d_ff; /* cross_heads: of the decoder */
+} fi_t5_width;
+
+typedef enum fi_t5_head { FI_T5_NO_HEAD, FI_T5_TIED_HEAD, FI_T5_OWN_HEAD } fi_t5_head;
+
+typedef struct fi_t5_config {
+    size_t vocab, d_model, d_kv, n_encoder, n_decoder;
+    size_t buckets, max_distance; /* of relative positions */
+    float eps, dropout;           /* dropout: in training only */
+    fi_activation activation;
+    fi_t5_head head;    /* logits from shared.weight, lm_head.weight, or none */
+    bool scaled_logits; /* times d_model^-0.5 */
+    fi_t5_width encoder[FI_T5_MAX_LAYERS], decoder[FI_T5_MAX_LAYERS];
+} fi_t5_config;
+
+typedef struct fi_t5_attention {
+    fi_param *norm, *q, *k, *v, *o;
+    fi_param *bias; /* [buckets, heads]; NULL: that of the stack's first block */
+    size_t heads;
+} fi_t5_attention;
+
+typedef struct fi_t5_block {
+    fi_t5_attention self, cross;
+    fi_param *ff_norm, *wi, *wo; /* wi NULL: no feed-forward layer */
+} fi_t5_block;
+
+typedef struct fi_t5_stack {
+    size_t n;
+    fi_t5_block block[FI_T5_MAX_LAYERS];
+    fi_param *norm;
+} fi_t5_stack;
+
+typedef struct fi_t5 {
+    fi_t5_config config;
+    fi_param *shared, *head;
+    fi_t5_stack encoder, decoder;
+} fi_t5;
+
+/* Declares all parameters by their names in files of transformers. Failures stick to params. */
+void fi_t5_declare(fi_t5 *t5, const fi_t5_config *config, fi_params *params);
+
+/* x [b, n, d_model], mask [b, n] 1 seen, 0 not, or NULL -> [b, n, d_model]. */
+fi_node *fi_t5_encode(fi_graph *g, const fi_t5 *t5, fi_node *x, fi_node *mask);
+
+/* What the decoder sees of encoded sequences: keys and values of every block, [b, n, cross_heads d_kv]. */
+typedef struct fi_t5_memory {
+    fi_node *mask, *k[FI_T5_MAX_LAYERS], *v[FI_T5_MAX_LAYERS];
+} fi_t5_memory;
+void fi_t5_remember(fi_graph *g, const fi_t5 *t5, fi_node *encoded, fi_node *mask, fi_t5_memory *out);
+
+/* Keys and values of tokens decoded before; the graphs that use it read `at` and `n_keys` as they run. */
+typedef struct fi_t5_cache {
+    size_t rows, capacity;
+    size_t at, n_keys;                                /* place of the token being decoded, and at + 1 */
+    float *k[FI_T5_MAX_LAYERS], *v[FI_T5_MAX_LAYERS]; /* [rows, capacity, heads d_kv] */
+    size_t inner[FI_T5_MAX_LAYERS], bytes;
+    float *memory;
+} fi_t5_cache;
+ftl_status fi_t5_cache_init(fi_t5_cache *cache, const fi_t5 *t5, size_t rows, size_t capacity, ftl_error *err);
+void fi_t5_cache_release(fi_t5_cache *cache);
+size_t fi_t5_cache_bytes(const fi_t5 *t5, size_t rows, size_t capacity);
+/* Every row of `to` starts with the first tokens of its row of `from`: to->rows / from->rows equal rows each. */
+void fi_t5_cache_spread(const fi_t5_cache *from, fi_t5_cache *to);
+
+/*
+ * x [rows, m, d_model] -> [rows, m, d_model], rows a multiple of the memory's b: row i sees memory i / (rows / b).
+ * Without cache x is the whole sequence so far; with it m is 1, and rows are the cache's.
+ */
+fi_node *fi_t5_decode(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memory *memory, const fi_t5_cache *cache);
+/* Decoder output -> [.., vocab] */
+fi_node *fi_t5_logits(fi_graph *g, const fi_t5 *t5, fi_node *x);
+
+#endif
