@@ -202,3 +202,162 @@ static ftl_status run(bolt *b, const fi_chronos_batch *batch, entry *entries, si
     }
     return FTL_OK;
 }
+
+/* ---- forecasts ---- */
+
+/*
+ * Horizons beyond one pass: every quantile goes on from a context of its own, to which its values were appended; of the
+ * n_levels^2 values that come out for a step the quantiles at the model's levels are its forecast.
+ */
+typedef struct unrolling {
+    float *contexts; /* [rows * n_levels, capacity] */
+    float *values;   /* [rows, n_levels contexts, n_levels, prediction_length] */
+    float *column;   /* [n_levels^2] values of a step */
+    entry *entries;  /* [rows * n_levels] */
+    size_t length, capacity;
+} unrolling;
+
+static void unrolling_release(unrolling *u)
+{
+    fi_free(u->contexts);
+    fi_free(u->values);
+    fi_free(u->column);
+    fi_free(u->entries);
+}
+
+static ftl_status unrolling_init(unrolling *u, const bolt *b, const fi_chronos_row *const *rows, size_t n,
+                                 size_t horizon, ftl_error *err)
+{
+    const size_t levels = b->n_levels, length = rows[0]->length, most = b->context_length;
+    *u = (unrolling){.length = length, .capacity = length < most && horizon < most - length ? length + horizon : most};
+    u->contexts = fi_alloc(n * levels, u->capacity * sizeof(float));
+    u->values = fi_alloc(n * levels, levels * b->prediction_length * sizeof(float));
+    u->column = fi_alloc(levels * levels, sizeof(float));
+    u->entries = fi_alloc(n * levels, sizeof *u->entries);
+    if (!u->contexts || !u->values || !u->column || !u->entries) return fi_fail_memory(err);
+    for (size_t i = 0; i < n * levels; i++) {
+        memcpy(u->contexts + i * u->capacity, rows[i / levels]->context, length * sizeof(float));
+        u->entries[i] =
+            (entry){.context = u->contexts + i * u->capacity, .out = u->values + i * levels * b->prediction_length};
+    }
+    return FTL_OK;
+}
+
+/* Appends what was forecast for the last block before `done` to every context, cut to what the model looks at. */
+static void extend_contexts(unrolling *u, const bolt *b, const fi_chronos_row *const *rows, size_t n, size_t horizon,
+                            size_t done)
+{
+    const size_t block = b->prediction_length, most = u->capacity, levels = b->n_levels;
+    const size_t added = block < most ? block : most, kept = u->length < most - added ? u->length : most - added;
+    for (size_t i = 0; i < n * levels; i++) {
+        float *x = u->contexts + i * most;
+        memmove(x, x + u->length - kept, kept * sizeof *x);
+        memcpy(x + kept, rows[i / levels]->out + i % levels * horizon + done - added, added * sizeof *x);
+    }
+    u->length = kept + added;
+}
+
+static void pool_values(unrolling *u, const bolt *b, const fi_chronos_row *row, size_t r, size_t horizon, size_t done,
+                        size_t steps)
+{
+    const size_t block = b->prediction_length, levels = b->n_levels, pooled = levels * levels;
+    const float *values = u->values + r * pooled * block;
+    for (size_t t = 0; t < steps; t++) {
+        for (size_t i = 0; i < pooled; i++) u->column[i] = values[i * block + t];
+        fi_sort_samples(u->column, pooled);
+        for (size_t k = 0; k < levels; k++)
+            row->out[k * horizon + done + t] = fi_sample_quantile(u->column, pooled, b->levels[k]);
+    }
+}
+
+static ftl_status unroll(bolt *b, const fi_chronos_batch *batch, const fi_chronos_row *const *rows, size_t n, float *z,
+                         ftl_error *err)
+{
+    const size_t H = batch->horizon, block = b->prediction_length;
+    unrolling u;
+    ftl_status st = unrolling_init(&u, b, rows, n, H, err);
+    for (size_t done = block, steps; !st && done < H; done += steps) {
+        steps = H - done < block ? H - done : block;
+        extend_contexts(&u, b, rows, n, H, done);
+        st = run(b, batch, u.entries, n * b->n_levels, u.length, block, steps, z, err);
+        for (size_t r = 0; !st && r < n; r++) pool_values(&u, b, rows[r], r, H, done, steps);
+    }
+    unrolling_release(&u);
+    return st;
+}
+
+static ftl_status predict(void *opaque, const fi_chronos_batch *batch, ftl_error *err)
+{
+    bolt *b = opaque;
+    const size_t H = batch->horizon, steps = H < b->prediction_length ? H : b->prediction_length;
+    const fi_chronos_row **rows;
+    size_t n;
+    ftl_status st = fi_chronos_by_length(batch, false, &rows, &n, err);
+    entry *entries = fi_alloc(batch->n_rows, sizeof *entries);
+    float *z = fi_alloc(b->context_length, sizeof *z);
+    if (!st && (!entries || !z)) st = fi_fail_memory(err);
+    for (size_t i = 0, together; !st && i < n; i += together) {
+        together = fi_chronos_together(rows + i, n - i, rows_together(b, rows[i]->length));
+        for (size_t r = 0; r < together; r++)
+            entries[r] = (entry){.context = rows[i + r]->context, .out = rows[i + r]->out};
+        st = run(b, batch, entries, together, rows[i]->length, H, steps, z, err);
+        if (!st && H > steps) st = unroll(b, batch, rows + i, together, z, err);
+    }
+    fi_free(z);
+    fi_free(entries);
+    fi_free(rows);
+    return st;
+}
+
+static ftl_status embed(void *opaque, const fi_chronos_batch *batch, float *const *states, float *loc, float *scale,
+                        ftl_error *err)
+{
+    bolt *b = opaque;
+    const fi_chronos_row **rows;
+    size_t n;
+    ftl_status st = fi_chronos_by_length(batch, true, &rows, &n, err);
+    float *z = fi_alloc(b->context_length, sizeof *z);
+    if (!st && !z) st = fi_fail_memory(err);
+    for (size_t i = 0, together; !st && i < n; i += together) {
+        const size_t length = rows[i]->length, size = count_tokens(b, length) * b->t5.config.d_model;
+        together = fi_chronos_together(rows + i, n - i, rows_together(b, length));
+        if (!batch->go_on(batch->user)) st = fi_fail(err, FTL_ECANCELLED, "cancelled");
+        if (!st) st = find_pass(b, together, count_patches(b, length), err);
+        if (st) break;
+        for (size_t r = 0; r < together; r++) {
+            const size_t at = (size_t)(rows[i + r] - batch->rows);
+            entry e = {.context = rows[i + r]->context};
+            enter_row(b, &e, r, length, z);
+            loc[at] = e.loc;
+            scale[at] = e.scale;
+        }
+        fi_forward(b->pass->graph);
+        for (size_t r = 0; r < together; r++)
+            memcpy(states[rows[i + r] - batch->rows], b->pass->encoded->value + r * size, size * sizeof(float));
+    }
+    fi_free(z);
+    fi_free(rows);
+    return st;
+}
+
+static ftl_chronos_memory memory(void *opaque, size_t rows, size_t context, size_t horizon, size_t samples)
+{
+    bolt *b = opaque;
+    const size_t most = rows_together(b, context);
+    (void)samples;
+    if (horizon > b->prediction_length) rows *= b->n_levels;
+    if (find_pass(b, rows < most ? rows : most, count_patches(b, context), NULL)) return (ftl_chronos_memory){0};
+    return (ftl_chronos_memory){.activation_bytes = fi_graph_bytes(b->pass->graph)};
+}
+
+const fi_chronos_family fi_chronos_bolt = {
+    .name = "chronos-bolt",
+    .pipeline = "ChronosBoltPipeline",
+    .sorts_levels = true,
+    .open = bolt_open,
+    .close = bolt_close,
+    .predict = predict,
+    .n_tokens = count_tokens,
+    .embed = embed,
+    .memory = memory,
+};

@@ -11,20 +11,31 @@
 #include <string.h>
 
 enum {
-    PATHS_TOGETHER = 80,   /* rows of a decoding step that make its products efficient while caches stay small */
+    PATHS_TOGETHER = 80,    /* rows of a decoding step that make its products efficient while caches stay small */
     TOKENS_TOGETHER = 4096, /* likewise of encoding alone */
-    MAX_VOCAB = 1 << 18,   /* candidates of one row fit into scratch memory */
-    STREAM_PATHS = 0x5435  /* of random numbers */
+    MAX_VOCAB = 1 << 18,    /* candidates of one row fit into scratch memory */
+    STREAM_PATHS = 0x5435   /* of random numbers */
 };
 
 /* ---- opening ---- */
 
 static ftl_status read_settings(const fi_chronos_source *s, fi_chronos_t5_settings *out, ftl_error *err)
 {
-    static const char *const needed[] = {
-        "tokenizer_class", "tokenizer_kwargs", "n_tokens",   "n_special_tokens",  "pad_token_id", "eos_token_id",
-        "use_eos_token",   "model_type",       "num_samples", "context_length",   "prediction_length",
-        "temperature",     "top_k",            "top_p",      NULL};
+    static const char *const needed[] = {"tokenizer_class",
+                                         "tokenizer_kwargs",
+                                         "n_tokens",
+                                         "n_special_tokens",
+                                         "pad_token_id",
+                                         "eos_token_id",
+                                         "use_eos_token",
+                                         "model_type",
+                                         "num_samples",
+                                         "context_length",
+                                         "prediction_length",
+                                         "temperature",
+                                         "top_k",
+                                         "top_p",
+                                         NULL};
     const json_t *c = s->chronos, *limits = json_object_get(c, "tokenizer_kwargs");
     const char *class = NULL;
     ftl_status st = fi_chronos_need(s, c, needed, err);
@@ -352,8 +363,7 @@ static ftl_status generate(generation *gen, ftl_error *err)
         if (gen->done) extend_contexts(gen, block);
         if (!gen->batch->go_on(gen->batch->user)) return fi_fail(err, FTL_ECANCELLED, "cancelled");
         if ((st = find_pass(m, gen->n, count_tokens(m, gen->length), paths, block, err))) break;
-        for (size_t r = 0; r < gen->n; r++)
-            gen->scales[r] = enter_row(m, r, gen->contexts + r * most, gen->length);
+        for (size_t r = 0; r < gen->n; r++) gen->scales[r] = enter_row(m, r, gen->contexts + r * most, gen->length);
         fi_forward(m->pass->encode);
         st = decode_block(gen, steps, err);
     }
@@ -404,7 +414,8 @@ static ftl_chronos_memory memory(void *opaque, size_t rows, size_t context, size
     fi_chronos_t5_model *m = opaque;
     const size_t most = rows_together(samples), steps = m->settings.prediction_length;
     ftl_chronos_memory out = {0};
-    if (find_pass(m, rows < most ? rows : most, count_tokens(m, context), samples, horizon < steps ? horizon : steps, NULL))
+    if (find_pass(m, rows < most ? rows : most, count_tokens(m, context), samples, horizon < steps ? horizon : steps,
+                  NULL))
         return out;
     const fi_t5_pass *p = m->pass;
     out.activation_bytes = fi_graph_bytes(p->encode) + fi_graph_bytes(p->first);

@@ -20,23 +20,18 @@ static ftl_status read_activation(const fi_chronos_source *s, fi_activation *out
     static const struct {
         const char *name;
         fi_activation activation;
-    } known[] = {{"relu", FI_RELU},
-                 {"gelu", FI_GELU},
-                 {"gelu_new", FI_GELU_TANH},
-                 {"gelu_pytorch_tanh", FI_GELU_TANH},
-                 {"silu", FI_SILU},
-                 {"swish", FI_SILU},
-                 {"tanh", FI_TANH}};
+    } known[] = {{"relu", FI_RELU}, {"gelu", FI_GELU},  {"gelu_new", FI_GELU_TANH}, {"gelu_pytorch_tanh", FI_GELU_TANH},
+                 {"silu", FI_SILU}, {"swish", FI_SILU}, {"tanh", FI_TANH}};
     const char *name = "relu";
-    if (json_object_get(s->config, "feed_forward_proj") &&
-        fi_json_get_text(s->config, "feed_forward_proj", &name, err))
+    if (json_object_get(s->config, "feed_forward_proj") && fi_json_get_text(s->config, "feed_forward_proj", &name, err))
         return fi_fail_prefix(err, "%s", s->config_path);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(name, known[i].name)) {
             *out = known[i].activation;
             return FTL_OK;
         }
-    return fi_fail(err, FTL_EDATA, "%s: key 'feed_forward_proj' is '%.60s'; known are relu, gelu, gelu_new, silu and tanh%s",
+    return fi_fail(err, FTL_EDATA,
+                   "%s: key 'feed_forward_proj' is '%.60s'; known are relu, gelu, gelu_new, silu and tanh%s",
                    s->config_path, name, strncmp(name, "gated", 5) ? "" : ", and no gated ones");
 }
 
