@@ -35,7 +35,7 @@ def contexts(context_length):
     yield "zeros", np.zeros(20)
     yield "nothing", np.full(10, np.nan)
     yield "small", 1e-6 * rng.normal(size=30)
-    yield "beyond_the_context", 1e3 * rng.normal(size=context_length + 37)
+    yield "beyond_the_context", 10 * rng.normal(size=context_length + 37)
 
 
 def listed(x):

@@ -40,7 +40,7 @@ static ftl_status read_settings(const fi_chronos_source *s, fi_chronos_t5_settin
     const char *class = NULL;
     ftl_status st = fi_chronos_need(s, c, needed, err);
     if (!st) st = fi_chronos_need(s, limits, (const char *const[]){"low_limit", "high_limit", NULL}, err);
-    if (!st && fi_json_get_text(c, "tokenizer_class", &class, err)) st = fi_fail_prefix(err, "%s", s->config_path);
+    if (!st) st = fi_chronos_named(s, fi_json_get_text(c, "tokenizer_class", &class, err), err);
     if (!st && strcmp(class, "MeanScaleUniformBins"))
         st = fi_fail(err, FTL_EDATA, "%s: key 'tokenizer_class' is '%.60s'; only MeanScaleUniformBins is known",
                      s->config_path, class);
@@ -80,8 +80,10 @@ static ftl_status model_open(const fi_chronos_source *s, ftl_chronos_facts *fact
         fi_t5_declare(&m->t5, &config, &m->params);
         st = fi_params_load(&m->params, s->engine, s->weights, s->precision, err);
     }
-    if (!st && fi_tokenizer_init(&m->tokenizer, set->n_tokens, set->n_special, set->pad, set->low, set->high, err))
-        st = fi_fail_prefix(err, "%s", s->config_path);
+    if (!st) {
+        st = fi_tokenizer_init(&m->tokenizer, set->n_tokens, set->n_special, set->pad, set->low, set->high, err);
+        st = fi_chronos_named(s, st, err);
+    }
     if (st) {
         model_close(m);
         return st;
@@ -339,7 +341,7 @@ static void extend_contexts(generation *gen, size_t steps)
         float *x = gen->contexts + r * most;
         memmove(x, x + gen->length - kept, kept * sizeof *x);
         for (size_t t = 0; t < added; t++) {
-            const float *at = gen->rows[r]->out + gen->done + steps - added + t;
+            const float *at = gen->rows[r]->out + gen->done - added + t;
             for (size_t s = 0; s < paths; s++) gen->column[s] = at[s * H];
             fi_sort_samples(gen->column, paths);
             x[kept + t] = fi_lower_median(gen->column, paths);

@@ -25,6 +25,8 @@ typedef struct fi_chronos_source {
     fi_dtype precision; /* FI_F32, FI_BF16, FI_I8 */
 } fi_chronos_source;
 
+/* Puts the path of the config before the message of a failed check; returns st. */
+ftl_status fi_chronos_named(const fi_chronos_source *source, ftl_status st, ftl_error *err);
 /* Getters of config keys whose messages name the file: "DIR/config.json: key 'd_model' is 0, but must be 1 to 65536". */
 ftl_status fi_chronos_get_count(const fi_chronos_source *source, const json_t *object, const char *key, size_t low,
                                 size_t high, size_t *out, ftl_error *err);

@@ -74,12 +74,12 @@ size_t fi_sampling_candidates(const fi_sampling *s, const float *logits, size_t 
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
         if (!(logits[i] >= least) || (forbids && i == (size_t)s->forbidden)) continue;
-        out[count++] = (fi_candidate){logits[i] / s->temperature, (int32_t)i};
-        if (out[count - 1].weight > largest) largest = out[count - 1].weight;
+        out[count++] = (fi_candidate){logits[i], (int32_t)i};
+        if (logits[i] > largest) largest = logits[i];
     }
     double total = 0;
     for (size_t i = 0; i < count; i++) {
-        out[i].weight = expf(out[i].weight - largest);
+        out[i].weight = expf((out[i].weight - largest) / s->temperature);
         total += (double)out[i].weight;
     }
     return s->top_p < 1 && count ? nucleus(out, count, total, s->top_p) : count;

@@ -8,9 +8,11 @@
 
 ftl_status fi_chronos_need(const fi_chronos_source *s, const json_t *object, const char *const *keys, ftl_error *err)
 {
-    for (; *keys; keys++)
-        if (!json_object_get(object, *keys))
+    for (; *keys; keys++) {
+        const json_t *value = json_object_get(object, *keys);
+        if (!value || json_is_null(value))
             return fi_fail(err, FTL_EDATA, "%s: key '%s' is missing", s->config_path, *keys);
+    }
     return FTL_OK;
 }
 
@@ -23,8 +25,10 @@ static ftl_status read_activation(const fi_chronos_source *s, fi_activation *out
     } known[] = {{"relu", FI_RELU}, {"gelu", FI_GELU},  {"gelu_new", FI_GELU_TANH}, {"gelu_pytorch_tanh", FI_GELU_TANH},
                  {"silu", FI_SILU}, {"swish", FI_SILU}, {"tanh", FI_TANH}};
     const char *name = "relu";
-    if (json_object_get(s->config, "feed_forward_proj") && fi_json_get_text(s->config, "feed_forward_proj", &name, err))
-        return fi_fail_prefix(err, "%s", s->config_path);
+    if (json_object_get(s->config, "feed_forward_proj")) {
+        ftl_status st = fi_json_get_text(s->config, "feed_forward_proj", &name, err);
+        if (st) return fi_chronos_named(s, st, err);
+    }
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(name, known[i].name)) {
             *out = known[i].activation;
