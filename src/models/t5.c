@@ -133,6 +133,7 @@ void fi_t5_remember(fi_graph *g, const fi_t5 *t5, fi_node *encoded, fi_node *mas
 static fi_node *attend_self(fi_graph *g, const fi_t5_attention *a, fi_node *y, size_t block, fi_node *bias,
                             const fi_t5_cache *cache)
 {
+    if (!y) return NULL;
     if (!cache && y->shape[1] == 1) return project(g, y, a->v); /* a softmax of one */
     fi_node *q = project(g, y, a->q), *k = project(g, y, a->k), *v = project(g, y, a->v);
     fi_attention settings = {.heads = a->heads, .scale = 1, .causal = true};
