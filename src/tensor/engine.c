@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "tensor/kernels.h"
 
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ ftl_status fi_engine_new(size_t n_threads, fi_engine **out, ftl_error *err)
     *out = NULL;
     fi_engine *engine = fi_calloc(1, sizeof *engine);
     if (!engine) return fi_fail_memory(err);
+    engine->k = fi_kernel_set_best();
     ftl_status st = fi_pool_new(n_threads, &engine->pool, err);
     if (st) goto done;
     engine->n_threads = fi_pool_n_threads(engine->pool);

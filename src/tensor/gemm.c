@@ -1,157 +1,263 @@
-#include "tensor/gemm.h"
-
 #include "base/alloc.h"
-#include "base/error.h"
+#include "tensor/kernels.h"
 
 #include <math.h>
 #include <string.h>
 
-static uint16_t to_bf16(float x)
+/*
+ * A product is cut into blocks of rows and panels, each one task. A task packs a stretch of its rows of A (BLOCK_LANES of k
+ * at a time), then goes over its panels of B, packing those that are not yet, and for each over its tiles of rows: a panel
+ * stays in the first cache, the block of A in the second. Sums wait in scratch memory while there is more of k to come.
+ */
+enum {
+    BLOCK_LANES = 512,
+    BLOCK_ROWS = 224,          /* of packed B */
+    UNPACKED_BLOCK_ROWS = 448, /* more rows to share the work of packing a panel */
+    LEAST_TASK = 1 << 16,      /* multiplications worth another thread */
+    SUM_FLOATS = 1 << 18
+};
+
+/* Scratch memory of a task. */
+typedef struct block_memory {
+    uint32_t a[UNPACKED_BLOCK_ROWS * (BLOCK_LANES + 16) + FI_PANEL];
+    float sums[SUM_FLOATS];
+    uint32_t panel[BLOCK_LANES * FI_PANEL];
+    float widened[BLOCK_LANES * FI_PANEL];
+    float turned[FI_MAX_TILE_ROWS * BLOCK_LANES * 4 + FI_PANEL]; /* rows of a transposed A */
+    uint32_t staged[FI_MAX_TILE_ROWS * BLOCK_LANES];
+    float scale[UNPACKED_BLOCK_ROWS], inverse[UNPACKED_BLOCK_ROWS];
+} block_memory;
+_Static_assert(sizeof(block_memory) <= FI_SCRATCH_BYTES, "a task's memory must fit its scratch");
+
+typedef struct product_job {
+    const fi_product *first;
+    size_t stride_a, stride_b, stride_c;
+    const fi_kernel_set *set;
+    const fi_arithmetic *how;
+    fi_dtype type;
+    size_t panels, row_blocks, col_blocks;
+} product_job;
+
+/* What one task works on. */
+typedef struct block {
+    const product_job *job;
+    fi_product p;
+    size_t row, rows, panel, panels; /* of the block */
+    size_t k0, k, lanes;             /* the stretch of k, and lanes of it as the tile takes them */
+    size_t a_ld;
+    block_memory *memory;
+} block;
+
+static size_t quotient_up(size_t a, size_t b)
 {
-    uint16_t y;
-    fi_convert_from_f32(FI_BF16, &x, &y, 1);
-    return y;
+    return (a + b - 1) / b;
 }
 
-static float from_bf16(uint16_t x)
+/* Where part i of n begins of `total` shared out evenly. */
+static size_t share(size_t total, size_t i, size_t n)
 {
-    float y;
-    fi_convert_to_f32(FI_BF16, &x, &y, 1);
-    return y;
+    return total * i / n;
 }
 
-ftl_status fi_pack(const fi_engine *engine, fi_dtype type, size_t k, size_t n, const float *b, size_t ldb,
-                   bool transposed, fi_packed **out, ftl_error *err)
+static size_t block_numbers(const product_job *job)
 {
-    (void)engine;
-    *out = NULL;
-    fi_packed *packed = fi_calloc(1, sizeof *packed);
-    if (!packed) return fi_fail_memory(err);
-    packed->type = type;
-    packed->k = k;
-    packed->n = n;
-    packed->panels = fi_aligned_alloc(k * n, fi_dtype_size(type));
-    packed->bytes = k * n * fi_dtype_size(type);
-    if (type == FI_I8) {
-        packed->scale = fi_aligned_alloc(n, sizeof *packed->scale);
-        packed->col_sum = fi_aligned_alloc(n, sizeof *packed->col_sum);
-        packed->bytes += n * (sizeof *packed->scale + sizeof *packed->col_sum);
-    }
-    if (!packed->panels || (type == FI_I8 && (!packed->scale || !packed->col_sum))) {
-        fi_packed_free(packed);
-        return fi_fail_memory(err);
-    }
-    fi_repack(NULL, packed, b, ldb, transposed);
-    *out = packed;
-    return FTL_OK;
+    return BLOCK_LANES * job->how->numbers;
 }
 
-void fi_repack(fi_engine *engine, fi_packed *packed, const float *b, size_t ldb, bool transposed)
+float fi_int8_scale(float *largest)
 {
-    (void)engine;
-    const size_t k = packed->k, n = packed->n;
-    for (size_t j = 0; j < n; j++) {
-        float largest = 0;
-        int32_t sum = 0;
-        for (size_t i = 0; i < k; i++) largest = fmaxf(largest, fabsf(transposed ? b[j * ldb + i] : b[i * ldb + j]));
-        if (packed->type == FI_I8) packed->scale[j] = largest / 127;
-        for (size_t i = 0; i < k; i++) {
-            float value = transposed ? b[j * ldb + i] : b[i * ldb + j];
-            if (packed->type == FI_F32) ((float *)packed->panels)[i * n + j] = value;
-            if (packed->type == FI_BF16) ((uint16_t *)packed->panels)[i * n + j] = to_bf16(value);
-            if (packed->type == FI_I8)
-                sum += ((int8_t *)packed->panels)[i * n + j] =
-                    (int8_t)(largest > 0 ? lrintf(value * (127 / largest)) : 0);
+    if (*largest < 1e-35f) *largest = 0; /* its inverse would overflow */
+    float inverse = *largest > 0 && isfinite(*largest) ? 127 / *largest : 0;
+    *largest = isfinite(*largest) ? *largest / 127 : NAN;
+    return inverse;
+}
+
+static const float *a_at(const block *b, size_t row, size_t k)
+{
+    return b->p.a_transposed ? b->p.a + k * b->p.lda + row : b->p.a + row * b->p.lda + k;
+}
+
+static void scale_rows(block *b)
+{
+    float *scale = b->memory->scale;
+    const size_t k = b->p.k, lda = b->p.lda;
+    for (size_t r = 0; r < b->rows; r++) {
+        scale[r] = 0;
+        if (!b->p.a_transposed) scale[r] = b->job->set->largest(a_at(b, b->row + r, 0), k);
+        for (size_t i = 0; i < k && b->p.a_transposed; i++) {
+            float x = fabsf(b->p.a[i * lda + b->row + r]);
+            scale[r] = x <= scale[r] ? scale[r] : x;
         }
-        if (packed->type == FI_I8) packed->col_sum[j] = sum;
+        b->memory->inverse[r] = fi_int8_scale(&scale[r]);
     }
 }
 
-static float packed_at(const fi_packed *p, size_t i, size_t j)
+/* Packs `rows` rows from row `first` of the block on, this stretch of k, as one tile takes them. */
+static void pack_tile_rows(block *b, size_t first, size_t rows, uint32_t *out)
 {
-    if (p->type == FI_F32) return ((const float *)p->panels)[i * p->n + j];
-    if (p->type == FI_BF16) return from_bf16(((const uint16_t *)p->panels)[i * p->n + j]);
-    return (float)((const int8_t *)p->panels)[i * p->n + j] * p->scale[j];
-}
-
-void fi_unpack(const fi_packed *packed, float *b)
-{
-    for (size_t i = 0; i < packed->k; i++)
-        for (size_t j = 0; j < packed->n; j++) b[i * packed->n + j] = packed_at(packed, i, j);
-}
-
-void fi_packed_free(fi_packed *packed)
-{
-    if (!packed) return;
-    fi_aligned_free(packed->panels);
-    fi_aligned_free(packed->scale);
-    fi_aligned_free(packed->col_sum);
-    fi_free(packed);
-}
-
-static float activate(fi_activation activation, float x)
-{
-    switch (activation) {
-    case FI_LINEAR: break;
-    case FI_RELU: return x > 0 ? x : 0;
-    case FI_GELU: return 0.5f * x * (1 + erff(x * 0.70710678f));
-    case FI_GELU_TANH: return 0.5f * x * (1 + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
-    case FI_SILU: return x / (1 + expf(-x));
-    case FI_TANH: return tanhf(x);
-    case FI_SIGMOID: return 1 / (1 + expf(-x));
+    const fi_kernel_set *set = b->job->set;
+    const fi_arithmetic *how = b->job->how;
+    block_memory *m = b->memory;
+    const float *from = a_at(b, b->row + first, b->k0);
+    size_t ld = b->p.lda;
+    if (b->p.a_transposed && !how->stage) {
+        set->rows_f32(from, ld, b->k, rows, rows, out);
+        return;
     }
-    return x;
+    if (b->p.a_transposed) {
+        const size_t width = quotient_up(b->k, FI_PANEL) * FI_PANEL;
+        set->transpose((const uint32_t *)(const void *)from, ld, b->k, width, rows, (uint32_t *)(void *)m->turned,
+                       width);
+        from = m->turned;
+        ld = width;
+    }
+    if (!how->stage) {
+        set->transpose((const uint32_t *)(const void *)from, ld, rows, rows, b->lanes, out, rows);
+        return;
+    }
+    const bool in_rows = how->row_major || rows == 1;
+    uint32_t *staged = in_rows ? out : m->staged;
+    const size_t staged_ld = how->row_major ? b->a_ld : b->lanes;
+    for (size_t r = 0; r < rows; r++)
+        how->stage(from + r * ld, b->k, b->job->type == FI_I8 ? m->inverse[first + r] : 1, b->lanes,
+                   staged + r * staged_ld);
+    if (!in_rows) set->transpose(staged, staged_ld, rows, rows, b->lanes, out, rows);
 }
 
-static float element(const fi_product *p, size_t row, size_t col)
+/* This stretch of k of a panel, as the tile takes it. */
+static const void *panel_of(const block *b, size_t panel)
 {
-    const fi_dtype type = p->packed ? p->packed->type : p->type;
-    float sum = 0, step = 1, largest = 0;
-    if (type == FI_I8) {
-        for (size_t i = 0; i < p->k; i++)
-            largest = fmaxf(largest, fabsf(p->a_transposed ? p->a[i * p->lda + row] : p->a[row * p->lda + i]));
-        step = largest > 0 ? largest / 127 : 1;
+    const fi_product *p = &b->p;
+    const fi_dtype type = b->job->type;
+    const uint32_t *stored;
+    if (p->packed) {
+        const size_t panel_lanes = fi_panel_lanes(type, p->k);
+        stored = (const uint32_t *)p->packed->panels + (panel * panel_lanes + b->k0 / fi_lane_numbers(type)) * FI_PANEL;
+    } else {
+        const size_t j0 = panel * FI_PANEL, cols = p->n - j0 < FI_PANEL ? p->n - j0 : FI_PANEL;
+        fi_pack_panel(b->job->set, type, p->b, p->ldb, p->b_transposed, b->k0, b->k, j0, cols, NULL, b->memory->panel);
+        stored = b->memory->panel;
     }
-    for (size_t i = 0; i < p->k; i++) {
-        float a = p->a_transposed ? p->a[i * p->lda + row] : p->a[row * p->lda + i], b;
-        if (p->packed)
-            b = packed_at(p->packed, i, col);
-        else
-            b = p->b_transposed ? p->b[col * p->ldb + i] : p->b[i * p->ldb + col];
-        if (type == FI_BF16) a = from_bf16(to_bf16(a)), b = from_bf16(to_bf16(b));
-        if (type == FI_I8) a = (float)lrintf(a / step) * step;
-        sum += a * b;
-    }
-    return sum;
+    if (!b->job->how->widen) return stored;
+    b->job->how->widen(stored, fi_panel_lanes(type, b->k), b->memory->widened);
+    return b->memory->widened;
 }
 
-static void multiply_row(void *user, size_t row, float *scratch)
+static void store(const block *b, size_t first, size_t rows, size_t panel, float *sums)
 {
-    const fi_product *p = user;
-    (void)scratch;
-    for (size_t j = 0; j < p->n; j++) {
-        float *c = p->c + row * p->ldc + j, sum = element(p, row, j);
-        if (p->accumulate)
-            *c += sum;
-        else
-            *c = activate(p->activation, sum + (p->bias ? p->bias[j] : 0)) +
-                 (p->residual ? p->residual[row * p->ld_residual + j] : 0);
+    const fi_product *p = &b->p;
+    const size_t row = b->row + first, col = panel * FI_PANEL;
+    fi_tile_out out = {.rows = rows,
+                       .cols = p->n - col < FI_PANEL ? p->n - col : FI_PANEL,
+                       .c = p->c + row * p->ldc + col,
+                       .ldc = p->ldc,
+                       .accumulate = p->accumulate,
+                       .bias = p->bias ? p->bias + col : NULL,
+                       .residual = p->residual ? p->residual + row * p->ld_residual + col : NULL,
+                       .ld_residual = p->ld_residual,
+                       .activation = p->activation};
+    if (b->job->type == FI_I8) {
+        out.row_scale = b->memory->scale + first;
+        out.col_scale = p->packed->scale + col;
+        out.col_sum = b->job->how->int_sums ? p->packed->col_sum + col : NULL;
+    }
+    b->job->set->store(&out, sums);
+}
+
+/* All tiles of one stretch of k; `last`: then the sums are complete. */
+static void multiply_stretch(block *b, bool more, bool last)
+{
+    const fi_arithmetic *how = b->job->how;
+    const size_t tiles = quotient_up(b->rows, how->rows), row_lanes = how->row_major ? b->a_ld : b->lanes;
+    const bool as_is = b->rows == 1 && !how->stage && !b->p.a_transposed;
+    const void *a = as_is ? (const void *)a_at(b, b->row, b->k0) : b->memory->a;
+    for (size_t t = 0; t < tiles && !as_is; t++) {
+        size_t first = share(b->rows, t, tiles);
+        pack_tile_rows(b, first, share(b->rows, t + 1, tiles) - first, b->memory->a + first * row_lanes);
+    }
+    const bool kept = more || !last; /* sums of every panel have their own place */
+    const size_t panel_sums = b->rows * FI_PANEL;
+    const size_t panel_bytes = fi_panel_lanes(b->job->type, b->p.k) * FI_PANEL * sizeof(uint32_t);
+    for (size_t j = 0; j < b->panels;) {
+        float *sums = b->memory->sums + (kept ? j * panel_sums : 0);
+        const void *panel = panel_of(b, b->panel + j);
+        const bool wide = b->rows <= how->wide_rows && b->p.packed && j + FI_WIDE_PANELS <= b->panels;
+        const size_t n = wide ? FI_WIDE_PANELS : 1;
+        if (wide) how->wide(b->rows, a, b->a_ld, panel, panel_bytes, b->lanes, sums, more);
+        for (size_t t = 0; t < tiles; t++) {
+            const size_t first = share(b->rows, t, tiles), rows = share(b->rows, t + 1, tiles) - first;
+            float *tile = sums + (kept ? first * FI_PANEL : 0);
+            if (!wide) how->tile(rows, (const uint32_t *)a + first * row_lanes, b->a_ld, panel, b->lanes, tile, more);
+            for (size_t i = 0; i < n && last; i++) store(b, first, rows, b->panel + j + i, tile + i * panel_sums);
+        }
+        j += n;
     }
 }
 
-void fi_multiply(fi_engine *engine, const fi_product *product)
+static void multiply_block(void *user, size_t index, float *scratch)
 {
-    fi_engine_run(engine, product->m, multiply_row, (void *)product);
+    const product_job *job = user;
+    const size_t per_product = job->row_blocks * job->col_blocks, i = index / per_product;
+    const size_t at = index % per_product, row_at = at / job->col_blocks, col_at = at % job->col_blocks;
+    block b = {.job = job, .p = *job->first, .memory = (block_memory *)(void *)scratch};
+    b.p.a += i * job->stride_a;
+    if (b.p.b) b.p.b += i * job->stride_b;
+    b.p.c += i * job->stride_c;
+    b.row = share(b.p.m, row_at, job->row_blocks);
+    b.rows = share(b.p.m, row_at + 1, job->row_blocks) - b.row;
+    b.panel = share(job->panels, col_at, job->col_blocks);
+    b.panels = share(job->panels, col_at + 1, job->col_blocks) - b.panel;
+    if (job->type == FI_I8) scale_rows(&b);
+    const size_t step = block_numbers(job);
+    for (b.k0 = 0; b.k0 == 0 || b.k0 < b.p.k; b.k0 += step) {
+        b.k = b.p.k - b.k0 < step ? b.p.k - b.k0 : step;
+        b.lanes = fi_panel_lanes(job->type, b.k) * fi_lane_numbers(job->type) / job->how->numbers;
+        b.a_ld = b.lanes + 16; /* rows not a power of two apart: they would share few places of the cache */
+        multiply_stretch(&b, b.k0 > 0, b.k0 + b.k >= b.p.k);
+    }
+}
+
+/* The cut into blocks that takes least time: the longest row of tasks on a thread, packing of A and B included. */
+static void cut(product_job *job, size_t count, size_t n_threads)
+{
+    enum { PACKING = 13 }; /* multiplications that packing a number takes */
+    const fi_product *p = job->first;
+    const size_t most_rows = p->packed ? BLOCK_ROWS : UNPACKED_BLOCK_ROWS;
+    const size_t least_rows = quotient_up(p->m, most_rows), most_tasks = p->m * p->n * (p->k + 1) / LEAST_TASK + 1;
+    if (n_threads > count * most_tasks) n_threads = count * most_tasks;
+    double best = INFINITY;
+    for (size_t rows = least_rows; rows < least_rows + 2 * n_threads && rows <= p->m; rows++) {
+        const size_t r = quotient_up(p->m, rows), sums = p->k > block_numbers(job) ? r * FI_PANEL : 0;
+        const size_t least_cols = sums ? quotient_up(job->panels, SUM_FLOATS / sums) : 1;
+        for (size_t cols = least_cols; cols < least_cols + 2 * n_threads && cols <= job->panels; cols++) {
+            const size_t c = quotient_up(job->panels, cols) * FI_PANEL,
+                         turns = quotient_up(count * rows * cols, n_threads);
+            double task = (double)r * (double)c + PACKING * (double)(r + (p->packed ? 0 : c));
+            if ((double)turns * task >= best) continue;
+            best = (double)turns * task;
+            job->row_blocks = rows;
+            job->col_blocks = cols;
+        }
+    }
 }
 
 void fi_multiply_batch(fi_engine *engine, const fi_product *first, size_t count, size_t stride_a, size_t stride_b,
                        size_t stride_c)
 {
-    for (size_t i = 0; i < count; i++) {
-        fi_product p = *first;
-        p.a += i * stride_a;
-        p.b += i * stride_b;
-        p.c += i * stride_c;
-        fi_multiply(engine, &p);
-    }
+    if (!first->m || !first->n || !count) return;
+    product_job job = {.first = first,
+                       .stride_a = stride_a,
+                       .stride_b = stride_b,
+                       .stride_c = stride_c,
+                       .set = engine->k,
+                       .type = first->packed ? first->packed->type : first->type,
+                       .panels = quotient_up(first->n, FI_PANEL)};
+    job.how = fi_arithmetic_of(job.set, job.type);
+    cut(&job, count, engine->n_threads);
+    fi_engine_run(engine, count * job.row_blocks * job.col_blocks, multiply_block, &job);
+}
+
+void fi_multiply(fi_engine *engine, const fi_product *product)
+{
+    fi_multiply_batch(engine, product, 1, 0, 0, 0);
 }

@@ -1,0 +1,314 @@
+/*
+ * Bodies of the parts of matrix products that plain vectors serve well: packing, conversion, the last step over a tile, and
+ * (where there is no better one) the tile itself. Compiled once per instruction set, whose file includes this one with
+ * -ffp-contract=fast; what a set does not use is dropped.
+ */
+#include "tensor/kernels.h"
+#include "tensor/vector.h"
+#include "tensor/vmath.h"
+
+enum { W = FI_LANES };
+
+typedef uint32_t lanes_u32 __attribute__((vector_size(W * 4)));
+
+FI_INLINE lanes_u32 load_u32(const uint32_t *p)
+{
+    lanes_u32 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+FI_INLINE void store_u32(uint32_t *p, lanes_u32 v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+FI_INLINE lanes_u32 load_u32_part(const uint32_t *p, size_t n)
+{
+    uint32_t part[W] = {0};
+    for (size_t i = 0; i < n; i++) part[i] = p[i];
+    return load_u32(part);
+}
+
+/* ---- Packing ---- */
+
+#if FI_LANES == 16
+#define ZIP_LOW(a, b)  __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif FI_LANES == 8
+#define ZIP_LOW(a, b)  __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define ZIP_LOW(a, b)  __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#endif
+
+/* One perfect shuffle of all W * W numbers: after log2(W) of them rows are columns. */
+FI_INLINE void zip(const lanes_u32 *in, lanes_u32 *out)
+{
+#pragma GCC unroll 8
+    for (int i = 0; i < W / 2; i++) {
+        out[2 * i] = ZIP_LOW(in[i], in[i + W / 2]);
+        out[2 * i + 1] = ZIP_HIGH(in[i], in[i + W / 2]);
+    }
+}
+
+FI_INLINE void transpose_square(lanes_u32 *v)
+{
+    lanes_u32 t[W];
+    zip(v, t);
+    zip(t, v);
+#if FI_LANES == 16
+    zip(v, t);
+    zip(t, v);
+#elif FI_LANES == 8
+    zip(v, t);
+#pragma GCC unroll 8
+    for (int i = 0; i < W; i++) v[i] = t[i];
+#endif
+}
+
+static void transpose(const uint32_t *in, size_t ld, size_t rows, size_t width, size_t lanes, uint32_t *out,
+                      size_t stride)
+{
+    for (size_t r = 0; r < width; r += W) {
+        size_t n = r >= rows ? 0 : rows - r < W ? rows - r : W;
+        const uint32_t *from = in + r * ld;
+        for (size_t l = 0; l < lanes; l += W) {
+            lanes_u32 v[W];
+            if (n == W && l + W <= lanes) {
+#pragma GCC unroll 16
+                for (size_t i = 0; i < W; i++) v[i] = load_u32(from + i * ld + l);
+            } else {
+                for (size_t i = 0; i < W; i++) {
+                    v[i] = (lanes_u32){0};
+                    if (i < n)
+                        v[i] =
+                            l + W <= lanes ? load_u32(from + i * ld + l) : load_u32_part(from + i * ld + l, lanes - l);
+                }
+            }
+            transpose_square(v);
+            uint32_t *to = out + l * stride + r;
+            for (size_t i = 0; i < W && l + i < lanes; i++) store_u32(to + i * stride, v[i]);
+        }
+    }
+}
+
+static void rows_f32(const float *b, size_t ldb, size_t k, size_t cols, size_t width, uint32_t *out)
+{
+    for (size_t i = 0; i < k; i++, b += ldb, out += width) {
+        if (cols == FI_PANEL) {
+            memcpy(out, b, FI_PANEL * sizeof *b);
+            continue;
+        }
+        size_t j = 0;
+        for (size_t piece = 16; piece; piece /= 2)
+            if (cols & piece) {
+                for (size_t e = 0; e < piece; e++) memcpy(out + j + e, b + j + e, sizeof *b);
+                j += piece;
+            }
+        for (; j < width; j++) out[j] = 0;
+    }
+}
+
+/* The upper halves are the numbers as bf16, rounded to nearest, ties to even; NaN stays NaN. */
+FI_INLINE lanes_u32 round_bf16(fi_vf x)
+{
+    lanes_u32 bits = (lanes_u32)x, rounded = bits + 0x7fff + ((bits >> 16) & 1);
+    return (lanes_u32)fi_v_select((fi_vi)(x == x), (fi_vf)rounded, (fi_vf)(bits | 0x400000));
+}
+
+static void rows_bf16(const float *b, size_t ldb, size_t k, size_t cols, size_t width, uint32_t *out)
+{
+    for (size_t i = 0; i < k; i += 2, out += width)
+        for (size_t j = 0; j < width; j += W) {
+            const float *p = b + i * ldb + j;
+            size_t n = j >= cols ? 0 : cols - j < W ? cols - j : W;
+            fi_vf even = n == W ? fi_v_load(p) : fi_v_load_part(p, n), odd = {0};
+            if (i + 1 < k) odd = n == W ? fi_v_load(p + ldb) : fi_v_load_part(p + ldb, n);
+            store_u32(out + j, (round_bf16(even) >> 16) | (round_bf16(odd) & 0xffff0000));
+        }
+}
+
+/* out[0 .. whole W's) = f(row), the rest of lanes zero; `per` numbers a lane. */
+#define STAGE(per, type, expression)                                                                                   \
+    {                                                                                                                  \
+        type *to = (type *)(void *)out;                                                                                \
+        for (size_t i = 0; i < lanes * (per); i += W) {                                                                \
+            fi_vf x = i + W <= k ? fi_v_load(row + i) : i < k ? fi_v_load_part(row + i, k - i) : (fi_vf){0};           \
+            typedef type small __attribute__((vector_size(W * sizeof(type))));                                         \
+            small s = __builtin_convertvector(expression, small);                                                      \
+            size_t n = lanes * (per)-i < W ? lanes * (per)-i : W;                                                      \
+            if (n == W)                                                                                                \
+                memcpy(to + i, &s, sizeof s);                                                                          \
+            else                                                                                                       \
+                memcpy(to + i, &s, n * sizeof(type));                                                                  \
+        }                                                                                                              \
+        (void)inverse;                                                                                                 \
+    }
+
+/* The integer nearest to x, |x| < 2^22, in the low bits. */
+FI_INLINE fi_vi nearest(fi_vf x)
+{
+    return (fi_vi)(x + 0x1.8p23f) - 0x4b400000;
+}
+
+static void stage_bf16(const float *row, size_t k, float inverse, size_t lanes, uint32_t *out)
+    STAGE(2, uint16_t, round_bf16(x) >> 16)
+
+        static void stage_i8(const float *row, size_t k, float inverse, size_t lanes, uint32_t *out)
+            STAGE(4, int8_t, nearest(x *inverse))
+
+                FI_INLINE void stage_u8(const float *row, size_t k, float inverse, size_t lanes, uint32_t *out)
+                    STAGE(4, uint8_t, nearest(x *inverse) + 128)
+
+                        FI_INLINE
+    void stage_bf16_as_f32(const float *row, size_t k, float inverse, size_t lanes, uint32_t *out)
+        STAGE(1, uint32_t, round_bf16(x) & 0xffff0000)
+
+            FI_INLINE void stage_i8_as_f32(const float *row, size_t k, float inverse, size_t lanes, uint32_t *out)
+                STAGE(1, float, nearest(x *inverse))
+
+                    static float largest(const float *a, size_t k)
+{
+    lanes_u32 most = {0};
+    for (size_t i = 0; i < k; i += W) {
+        fi_vf x = i + W <= k ? fi_v_load(a + i) : fi_v_load_part(a + i, k - i);
+        lanes_u32 bits = (lanes_u32)x & 0x7fffffff; /* magnitudes order like integers, NaN above all */
+        most = (lanes_u32)fi_v_select((fi_vi)(bits > most), (fi_vf)bits, (fi_vf)most);
+    }
+    uint32_t top = 0;
+    for (int i = 0; i < W; i++) top = most[i] > top ? most[i] : top;
+    float value;
+    memcpy(&value, &top, sizeof value);
+    return value;
+}
+
+FI_INLINE void widen_bf16(const uint32_t *panel, size_t lanes, float *out)
+{
+    for (size_t l = 0; l < lanes; l++, panel += FI_PANEL, out += 2 * FI_PANEL)
+        for (size_t j = 0; j < FI_PANEL; j += W) {
+            lanes_u32 pair = load_u32(panel + j);
+            fi_v_store(out + j, (fi_vf)(pair << 16));
+            fi_v_store(out + FI_PANEL + j, (fi_vf)(pair & 0xffff0000));
+        }
+}
+
+FI_INLINE void widen_i8(const uint32_t *panel, size_t lanes, float *out)
+{
+    for (size_t l = 0; l < lanes; l++, panel += FI_PANEL, out += 4 * FI_PANEL)
+        for (size_t j = 0; j < FI_PANEL; j += W)
+            for (int byte = 0; byte < 4; byte++) {
+                fi_vi value = (fi_vi)(load_u32(panel + j) << (24 - 8 * byte)) >> 24;
+                fi_v_store(out + byte * FI_PANEL + j, __builtin_convertvector(value, fi_vf));
+            }
+}
+
+/* ---- What becomes of a tile ---- */
+
+static void add_row(float *c, const float *sums, const float *residual, bool accumulate, size_t cols)
+{
+    const float *other = accumulate ? c : residual;
+    size_t j = 0;
+    for (; j + W <= cols; j += W) {
+        fi_vf v = fi_v_load(sums + j);
+        fi_v_store(c + j, other ? v + fi_v_load(other + j) : v);
+    }
+    if (j < cols) {
+        fi_vf v = fi_v_load(sums + j);
+        fi_v_store_part(c + j, other ? v + fi_v_load_part(other + j, cols - j) : v, cols - j);
+    }
+}
+
+/* Whole panels of constants, so that loops over tiles have no ends to care for. */
+FI_INLINE void pad(float *to, const float *from, size_t cols)
+{
+    for (size_t j = 0; j < FI_PANEL; j++) to[j] = j < cols ? from[j] : 0;
+}
+
+static void scale_tile(const fi_tile_out *o, float *sums)
+{
+    float scale[FI_PANEL];
+    uint32_t taken[FI_PANEL] = {0};
+    pad(scale, o->col_scale, o->cols);
+    for (size_t j = 0; j < o->cols && o->col_sum; j++) taken[j] = 128u * (uint32_t)o->col_sum[j];
+    for (size_t r = 0; r < o->rows; r++)
+        for (size_t j = 0; j < FI_PANEL; j++) {
+            float *sum = sums + r * FI_PANEL + j;
+            if (o->col_sum) {
+                uint32_t bits;
+                memcpy(&bits, sum, sizeof bits);
+                *sum = (float)(int32_t)(bits - taken[j]);
+            }
+            *sum *= o->row_scale[r] * scale[j];
+        }
+}
+
+static void bias_tile(const fi_tile_out *o, float *sums)
+{
+    float bias[FI_PANEL];
+    pad(bias, o->bias, o->cols);
+    for (size_t r = 0; r < o->rows; r++)
+        for (size_t j = 0; j < FI_PANEL; j += W)
+            fi_v_store(sums + r * FI_PANEL + j, fi_v_load(sums + r * FI_PANEL + j) + fi_v_load(bias + j));
+}
+
+static void store_tile(const fi_tile_out *o, float *sums, const fi_vectors *vectors)
+{
+    if (o->col_scale) scale_tile(o, sums);
+    if (o->bias) bias_tile(o, sums);
+    if (o->activation != FI_LINEAR) vectors->activate(o->activation, sums, sums, o->rows * FI_PANEL);
+    for (size_t r = 0; r < o->rows; r++)
+        add_row(o->c + r * o->ldc, sums + r * FI_PANEL, o->residual ? o->residual + r * o->ld_residual : NULL,
+                o->accumulate, o->cols);
+}
+
+/* ---- The tile, in plain vectors: `rows` rows by `vectors` vectors at a time ---- */
+
+FI_INLINE void plain_tile(size_t rows, size_t vectors, const float *a, const float *b, size_t lanes, float *sums,
+                          bool more)
+{
+    for (size_t j = 0; j < FI_PANEL; j += vectors * W) {
+        fi_vf s[6][4];
+        for (size_t r = 0; r < rows; r++)
+            for (size_t v = 0; v < vectors; v++)
+                s[r][v] = more ? fi_v_load(sums + r * FI_PANEL + j + v * W) : (fi_vf){0};
+        for (size_t l = 0; l < lanes; l++)
+            for (size_t v = 0; v < vectors; v++) {
+                fi_vf x = fi_v_load(b + l * FI_PANEL + j + v * W);
+                for (size_t r = 0; r < rows; r++) s[r][v] += a[l * rows + r] * x;
+            }
+        for (size_t r = 0; r < rows; r++)
+            for (size_t v = 0; v < vectors; v++) fi_v_store(sums + r * FI_PANEL + j + v * W, s[r][v]);
+    }
+}
+
+/* A tile function of 1 to 6 rows. */
+#define PLAIN_TILE(name)                                                                                               \
+    static void name(size_t rows, const void *a, size_t a_ld, const void *b, size_t lanes, void *sums, bool more)      \
+    {                                                                                                                  \
+        (void)a_ld;                                                                                                    \
+        switch (rows) {                                                                                                \
+        case 1: plain_tile(1, 4, a, b, lanes, sums, more); break;                                                      \
+        case 2: plain_tile(2, 2, a, b, lanes, sums, more); break;                                                      \
+        case 3: plain_tile(3, 2, a, b, lanes, sums, more); break;                                                      \
+        case 4: plain_tile(4, 2, a, b, lanes, sums, more); break;                                                      \
+        case 5: plain_tile(5, 2, a, b, lanes, sums, more); break;                                                      \
+        case 6: plain_tile(6, 2, a, b, lanes, sums, more); break;                                                      \
+        }                                                                                                              \
+    }
+
+/* What all sets of a file share. */
+#define SHARED_PARTS                                                                                                   \
+    .transpose = transpose, .rows_f32 = rows_f32, .rows_bf16 = rows_bf16, .stage_bf16 = stage_bf16,                    \
+    .stage_i8 = stage_i8, .largest = largest, .store = store
+
+/* bf16 and int8 by way of a float tile: panels are widened as they come. Sums of int8 are exact up to 2^24. */
+#define WIDENED_BF16(max_rows, tile_f32)                                                                               \
+    {                                                                                                                  \
+        .rows = max_rows, .numbers = 1, .tile = tile_f32, .stage = stage_bf16_as_f32, .widen = widen_bf16              \
+    }
+#define WIDENED_I8(max_rows, tile_f32)                                                                                 \
+    {                                                                                                                  \
+        .rows = max_rows, .numbers = 1, .tile = tile_f32, .stage = stage_i8_as_f32, .widen = widen_i8                  \
+    }
