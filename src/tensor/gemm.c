@@ -11,7 +11,7 @@
  */
 enum {
     BLOCK_LANES = 512,
-    BLOCK_ROWS = 224,          /* of packed B */
+    BLOCK_ROWS = 256,          /* of packed B */
     UNPACKED_BLOCK_ROWS = 448, /* more rows to share the work of packing a panel */
     LEAST_TASK = 1 << 16,      /* multiplications worth another thread */
     SUM_FLOATS = 1 << 18
@@ -164,6 +164,18 @@ static void store(const block *b, size_t first, size_t rows, size_t panel, float
     b->job->set->store(&out, sums);
 }
 
+/* Asks for the memory that a tile is going to be written to, in time. */
+static void fetch_output(const block *b, size_t first, size_t rows, size_t panel)
+{
+    float *c = b->p.c + (b->row + first) * b->p.ldc + panel * FI_PANEL;
+    const size_t last = b->p.n - panel * FI_PANEL < FI_PANEL ? b->p.n - panel * FI_PANEL - 1 : FI_PANEL - 1;
+    for (size_t r = 0; r < rows; r++, c += b->p.ldc) {
+        __builtin_prefetch(c, 1);
+        __builtin_prefetch(c + last / 2, 1);
+        __builtin_prefetch(c + last, 1);
+    }
+}
+
 /* All tiles of one stretch of k; `last`: then the sums are complete. */
 static void multiply_stretch(block *b, bool more, bool last)
 {
@@ -182,12 +194,17 @@ static void multiply_stretch(block *b, bool more, bool last)
         float *sums = b->memory->sums + (kept ? j * panel_sums : 0);
         const void *panel = panel_of(b, b->panel + j);
         const bool wide = b->rows <= how->wide_rows && b->p.packed && j + FI_WIDE_PANELS <= b->panels;
-        const size_t n = wide ? FI_WIDE_PANELS : 1;
+        const size_t n = wide ? FI_WIDE_PANELS : 1, panel_index = b->panel + j;
+        const char *next = (const char *)panel + (j + 1 < b->panels && b->p.packed && !how->widen ? panel_bytes : 0);
+        const size_t next_step = quotient_up(128, tiles);
         if (wide) how->wide(b->rows, a, b->a_ld, panel, panel_bytes, b->lanes, sums, more);
         for (size_t t = 0; t < tiles; t++) {
             const size_t first = share(b->rows, t, tiles), rows = share(b->rows, t + 1, tiles) - first;
             float *tile = sums + (kept ? first * FI_PANEL : 0);
-            if (!wide) how->tile(rows, (const uint32_t *)a + first * row_lanes, b->a_ld, panel, b->lanes, tile, more);
+            if (last) fetch_output(b, first, rows, panel_index);
+            if (!wide)
+                how->tile(rows, (const uint32_t *)a + first * row_lanes, b->a_ld, panel, b->lanes, tile, more,
+                          next + t * b->lanes * next_step, next_step);
             for (size_t i = 0; i < n && last; i++) store(b, first, rows, b->panel + j + i, tile + i * panel_sums);
         }
         j += n;

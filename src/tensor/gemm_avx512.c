@@ -49,14 +49,15 @@
 
 #define TILE_OF(op, n)                                                                                                 \
     case n:                                                                                                            \
-        __asm__ volatile(LANE_LOOP(ROWS_##n(CLEAR, op), ROWS_##n(LOAD, op),                                            \
-                                   "vmovups (%[b]), %%zmm28\n vmovups 64(%[b]), %%zmm29\n"                             \
-                                   "prefetcht0 1024(%[b])\n prefetcht0 1088(%[b])\n" ROWS_##n(                         \
-                                       STEP, op) "add $4*" #n ", %[a]\n add $128, %[b]\n",                             \
-                                   ROWS_##n(STORE, op))                                                                \
-                         : [a] "+r"(a), [b] "+r"(b), [lanes] "+r"(lanes)                                               \
-                         : [sums] "r"(sums), [more] "r"(go_on)                                                         \
-                         : ALL_VECTORS, "memory", "cc");                                                               \
+        __asm__ volatile(                                                                                              \
+            LANE_LOOP(ROWS_##n(CLEAR, op), ROWS_##n(LOAD, op),                                                         \
+                      "vmovups (%[b]), %%zmm28\n vmovups 64(%[b]), %%zmm29\n"                                          \
+                      "prefetcht1 (%[ahead])\n prefetcht1 64(%[ahead])\n add %[step], %[ahead]\n" ROWS_##n(            \
+                          STEP, op) "add $4*" #n ", %[a]\n add $128, %[b]\n",                                          \
+                      ROWS_##n(STORE, op))                                                                             \
+            : [a] "+r"(a), [b] "+r"(b), [lanes] "+r"(lanes), [ahead] "+r"(ahead)                                       \
+            : [sums] "r"(sums), [more] "r"(go_on), [step] "r"(ahead_step)                                              \
+            : ALL_VECTORS, "memory", "cc");                                                                            \
         break;
 
 /*
@@ -106,7 +107,7 @@
 /* The two functions of a type. */
 #define TILES(type, op)                                                                                                \
     static void tile_##type(size_t rows, const void *a, size_t a_ld, const void *b, size_t lanes, void *sums,          \
-                            bool more)                                                                                 \
+                            bool more, const void *ahead, size_t ahead_step)                                           \
     {                                                                                                                  \
         size_t go_on = more;                                                                                           \
         (void)a_ld;                                                                                                    \

@@ -285,9 +285,10 @@ FI_INLINE void plain_tile(size_t rows, size_t vectors, const float *a, const flo
 
 /* A tile function of 1 to 6 rows. */
 #define PLAIN_TILE(name)                                                                                               \
-    static void name(size_t rows, const void *a, size_t a_ld, const void *b, size_t lanes, void *sums, bool more)      \
+    static void name(size_t rows, const void *a, size_t a_ld, const void *b, size_t lanes, void *sums, bool more,      \
+                     const void *ahead, size_t ahead_step)                                                             \
     {                                                                                                                  \
-        (void)a_ld;                                                                                                    \
+        (void)a_ld, (void)ahead, (void)ahead_step;                                                                     \
         switch (rows) {                                                                                                \
         case 1: plain_tile(1, 4, a, b, lanes, sums, more); break;                                                      \
         case 2: plain_tile(2, 2, a, b, lanes, sums, more); break;                                                      \

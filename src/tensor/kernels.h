@@ -19,8 +19,10 @@ enum {
 /*
  * sums [rows][FI_PANEL] = (more ? sums : 0) + sum over lanes of a x b; rows in 1..fi_arithmetic.rows.
  * a: [lane][rows] or, if fi_arithmetic.row_major, [rows][a_ld]; b: [lane][FI_PANEL]
+ * Memory is fetched meanwhile from `ahead` on, 128 bytes a lane of which only `ahead_step` are new.
  */
-typedef void fi_tile_fn(size_t rows, const void *a, size_t a_ld, const void *b, size_t lanes, void *sums, bool more);
+typedef void fi_tile_fn(size_t rows, const void *a, size_t a_ld, const void *b, size_t lanes, void *sums, bool more,
+                        const void *ahead, size_t ahead_step);
 /* The same for FI_WIDE_PANELS panels, b_ld bytes apart: sums [panel][rows][FI_PANEL]. For few rows, bound by memory. */
 typedef void fi_wide_fn(size_t rows, const void *a, size_t a_ld, const void *b, size_t b_ld, size_t lanes, void *sums,
                         bool more);
