@@ -25,6 +25,7 @@ ALLOWED = {
     "prophet": "base series math forecast",
     "eval": "base series math forecast",
     "plot": "base series math forecast",
+    "hub": "base tensor",
     "chronos": NEURAL + " series forecast",
     "diffusion": NEURAL + " series forecast",
     "compress": NEURAL + " series forecast",

@@ -7,6 +7,7 @@
 #include <foretell/chronos.h>
 #include <foretell/forecast.h>
 #include <foretell/forecaster.h>
+#include <foretell/hub.h>
 #include <foretell/plot.h>
 #include <foretell/program.h>
 #include <foretell/prophet.h>

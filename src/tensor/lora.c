@@ -2,7 +2,7 @@
  * LoRA adapters as PEFT saves them: W + scale * B A with scale = alpha / rank, or alpha / sqrt(rank) (rsLoRA), and whole
  * tensors (modules_to_save) that take the place of the model's. What else PEFT knows is refused.
  *
- * Source: Hu et al. 2021, arXiv 2106.09685; Kalajdzievski 2023, arXiv 2312.03732; peft 0.17, tuners/lora/{model,layer}.py.
+ * Source: Hu et al. 2021, arXiv 2106.09685; Kalajdzievski 2023, arXiv 2312.03732; peft 0.21, tuners/lora/{model,layer}.py.
  */
 #include "tensor/weights_file.h"
 
