@@ -12,11 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Until all of them are there. */
-#pragma weak fi_chronos_t5
-#pragma weak fi_chronos_bolt
-#pragma weak fi_chronos_2
-#pragma weak fi_weights_merge
 static const fi_chronos_family *const families[] = {&fi_chronos_t5, &fi_chronos_bolt, &fi_chronos_2};
 enum { N_FAMILIES = sizeof families / sizeof *families, MAX_CONFIG = 4 << 20 };
 
@@ -71,7 +66,7 @@ static ftl_status route(const json_t *config, const char *path, const fi_chronos
                        "%s: not a Chronos model: it has neither 'chronos_pipeline_class' nor 'chronos_config'", path);
     const char *name = class ? json_string_value(class) : "ChronosPipeline";
     for (size_t i = 0; name && i < N_FAMILIES; i++)
-        if (families[i] && !strcmp(families[i]->pipeline, name)) *out = families[i];
+        if (!strcmp(families[i]->pipeline, name)) *out = families[i];
     if (!*out)
         return fi_fail(err, FTL_EDATA,
                        "%s: key 'chronos_pipeline_class' is '%s', but must be ChronosPipeline, ChronosBoltPipeline or "
