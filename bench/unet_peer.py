@@ -11,63 +11,70 @@ from torch import nn
 
 
 class Rcb(nn.Module):
-    def __init__(self, i, o, residual=False):
+    def __init__(self, i, widths, residual=False):
         super().__init__()
         self.residual = residual
-        self.conv1 = nn.Sequential(nn.Conv2d(i, o, 3, 1, 1), nn.BatchNorm2d(o), nn.GELU())
-        self.conv2 = nn.Sequential(nn.Conv2d(o, o, 3, 1, 1), nn.BatchNorm2d(o), nn.GELU())
-        if residual and i != o:
+        mid, o = widths
+        self.conv1 = nn.Sequential(nn.Conv2d(i, mid, 3, 1, 1), nn.BatchNorm2d(mid), nn.GELU())
+        self.conv2 = nn.Sequential(nn.Conv2d(mid, o, 3, 1, 1), nn.BatchNorm2d(o), nn.GELU())
+        if residual:
             self.shortcut = nn.Conv2d(i, o, 1)
 
     def forward(self, x):
-        y = self.conv1(x)
-        z = self.conv2(y)
+        z = self.conv2(self.conv1(x))
         return (self.shortcut(x) + z) / 1.414 if self.residual else z
 
 
 class Up(nn.Module):
-    def __init__(self, i, o):
+    def __init__(self, i, widths):
         super().__init__()
-        self.model = nn.Sequential(nn.ConvTranspose2d(i, o, 2, 2), Rcb(o, o), Rcb(o, o))
+        self.model = nn.Sequential(nn.ConvTranspose2d(i, widths[0], 2, 2), Rcb(widths[0], widths[1:3]), Rcb(widths[2], widths[3:5]))
 
     def forward(self, x, skip):
         return self.model(torch.cat((x, skip), 1))
 
 
-def down(i, o):
+def down(i, widths):
     block = nn.Module()
-    block.model = nn.Sequential(Rcb(i, o), Rcb(o, o), nn.MaxPool2d(2))
+    block.model = nn.Sequential(Rcb(i, widths[:2]), Rcb(widths[1], widths[2:]), nn.MaxPool2d(2))
     return block
 
 
-def embed(i, o):
+def embed(i, hidden, o):
     block = nn.Module()
-    block.model = nn.Sequential(nn.Linear(i, o), nn.GELU(), nn.Linear(o, o))
+    block.model = nn.Sequential(nn.Linear(i, hidden), nn.GELU(), nn.Linear(hidden, o))
     return block
+
+
+def course(f):
+    """The course's widths, named as in src/models/unet.h."""
+    return dict(groups=8, init=[f] * 2, down1=[f] * 4, down2=[2 * f] * 4, up0=2 * f, up1=[f] * 5, up2=[f] * 5, out=f,
+                time=[2 * f, f], embed=[2 * f, f])
 
 
 class ContextUnet(nn.Module):
-    def __init__(self, channels=3, f=64, k=5, height=16):
+    def __init__(self, channels, context, height, w):
         super().__init__()
-        self.f, self.k = f, k
-        self.init_conv = Rcb(channels, f, True)
-        self.down1, self.down2 = down(f, f), down(f, 2 * f)
-        self.to_vec = nn.Sequential(nn.AvgPool2d(height // 4), nn.GELU())
-        self.timeembed1, self.timeembed2 = embed(1, 2 * f), embed(1, f)
-        self.contextembed1, self.contextembed2 = embed(k, 2 * f), embed(k, f)
-        self.up0 = nn.Sequential(nn.ConvTranspose2d(2 * f, 2 * f, height // 4, height // 4), nn.GroupNorm(8, 2 * f), nn.ReLU())
-        self.up1, self.up2 = Up(4 * f, f), Up(2 * f, f)
-        self.out = nn.Sequential(nn.Conv2d(2 * f, f, 3, 1, 1), nn.GroupNorm(8, f), nn.ReLU(), nn.Conv2d(f, channels, 3, 1, 1))
+        d1, d2, pool = w["down1"][-1], w["down2"][-1], height // 4
+        self.init_conv = Rcb(channels, w["init"], True)
+        self.down1, self.down2 = down(w["init"][1], w["down1"]), down(d1, w["down2"])
+        self.to_vec = nn.Sequential(nn.AvgPool2d(pool), nn.GELU())
+        self.timeembed1, self.timeembed2 = embed(1, w["time"][0], w["up0"]), embed(1, w["time"][1], w["up1"][-1])
+        self.contextembed1 = embed(context, w["embed"][0], w["up0"])
+        self.contextembed2 = embed(context, w["embed"][1], w["up1"][-1])
+        self.up0 = nn.Sequential(nn.ConvTranspose2d(d2, w["up0"], pool, pool), nn.GroupNorm(w["groups"], w["up0"]), nn.ReLU())
+        self.up1, self.up2 = Up(w["up0"] + d2, w["up1"]), Up(w["up1"][-1] + d1, w["up2"])
+        self.out = nn.Sequential(nn.Conv2d(w["up2"][-1] + w["init"][1], w["out"], 3, 1, 1), nn.GroupNorm(w["groups"], w["out"]),
+                                 nn.ReLU(), nn.Conv2d(w["out"], channels, 3, 1, 1))
 
     def forward(self, x, t, c):
         x = self.init_conv(x)
         d1 = self.down1.model(x)
         d2 = self.down2.model(d1)
-        v = self.to_vec(d2)
-        t, c = t.view(-1, 1), c.view(-1, self.k)
+        t = t.view(-1, 1)
         c1, c2 = self.contextembed1.model(c)[:, :, None, None], self.contextembed2.model(c)[:, :, None, None]
         t1, t2 = self.timeembed1.model(t)[:, :, None, None], self.timeembed2.model(t)[:, :, None, None]
-        u = self.up1(c1 * self.up0(v) + t1, d2)
+        u = self.up1(c1 * self.up0(self.to_vec(d2)) + t1, d2)
         u = self.up2(c2 * u + t2, d1)
         return self.out(torch.cat((u, x), 1))
 
@@ -84,7 +91,7 @@ def main():
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
     layout = torch.channels_last if a.channels_last else torch.contiguous_format
-    net = ContextUnet(f=a.features).to(memory_format=layout).train()
+    net = ContextUnet(3, 5, 16, course(a.features)).to(memory_format=layout).train()
     opt = torch.optim.AdamW(net.parameters(), lr=1e-3)
     x, e = (torch.randn(a.batch, 3, 16, 16).to(memory_format=layout) for _ in range(2))
     t, c = torch.rand(a.batch), torch.randn(a.batch, 5)

@@ -58,16 +58,43 @@ static void shape_text(fi_buf *buf, int n_dims, const size_t *shape)
     fi_buf_char(buf, ']');
 }
 
+/* A parameter's shape in the file: filters have their channels second there, and last in the network. */
+static void stored_shape(const fi_param *param, size_t *shape)
+{
+    memcpy(shape, param->shape, sizeof param->shape);
+    if (role_of(param) != FI_ROLE_FILTER) return;
+    shape[1] = param->shape[param->n_dims - 1];
+    for (int i = 2; i < param->n_dims; i++) shape[i] = param->shape[i - 1];
+}
+
+/* The stored numbers of a parameter, as the network has them. */
+static ftl_status read_stored(const fi_weights *weights, const fi_stored *stored, const fi_param *param, ftl_error *err)
+{
+    if (role_of(param) != FI_ROLE_FILTER) return fi_stored_read(weights, stored, param->value, err);
+    float *file = fi_alloc(param->size, sizeof *file);
+    if (!file) return fi_fail_memory(err);
+    ftl_status st = fi_stored_read(weights, stored, file, err);
+    const size_t in = param->shape[param->n_dims - 1], filter = param->shape[0] ? param->size / param->shape[0] : 0;
+    const size_t taps = in ? filter / in : 0;
+    for (size_t o = 0; o < param->size && !st; o += filter)
+        for (size_t i = 0; i < in; i++)
+            for (size_t t = 0; t < taps; t++) param->value[o + t * in + i] = file[o + i * taps + t];
+    fi_free(file);
+    return st;
+}
+
 /* The stored tensor of a parameter, its shape checked. */
 static ftl_status find_stored(const fi_weights *weights, const fi_param *param, const fi_stored **out, ftl_error *err)
 {
     const fi_stored *stored = *out = fi_weights_find(weights, param->name);
+    size_t shape[FI_MAX_DIMS];
+    stored_shape(param, shape);
     bool same = stored && stored->n_dims == param->n_dims;
     for (int i = 0; same && i < param->n_dims; i++)
-        same = stored->shape[i] == param->shape[i];
+        same = stored->shape[i] == shape[i];
     if (same) return FTL_OK;
     fi_buf text = {0};
-    shape_text(&text, param->n_dims, param->shape);
+    shape_text(&text, param->n_dims, shape);
     if (stored) {
         fi_buf_text(&text, " by its configuration, but is ");
         shape_text(&text, stored->n_dims, stored->shape);
@@ -105,7 +132,7 @@ static ftl_status load_one(fi_params *params, fi_engine *engine, const fi_weight
     const fi_stored *stored = fi_weights_find(weights, p->name);
     p->value = fi_aligned_alloc(p->size, sizeof *p->value);
     if (!p->value) return fi_fail_memory(err);
-    ftl_status st = fi_stored_read(weights, stored, p->value, err);
+    ftl_status st = read_stored(weights, stored, p, err);
     if (!st && (role == FI_ROLE_MATRIX || role == FI_ROLE_BOTH))
         st = fi_pack(engine, precision, p->shape[1], p->shape[0], p->value, p->shape[1], true, &p->packed, err);
     if (st) return st;
@@ -153,7 +180,7 @@ ftl_status fi_params_read(fi_params *params, const fi_weights *weights, ftl_erro
 {
     ftl_status st = check_all(params, weights, err);
     for (size_t i = 0; i < params->n && !st; i++)
-        st = fi_stored_read(weights, fi_weights_find(weights, params->item[i]->name), params->item[i]->value, err);
+        st = read_stored(weights, fi_weights_find(weights, params->item[i]->name), params->item[i], err);
     return st;
 }
 

@@ -187,6 +187,16 @@ fi_node *fi_batch_norm(fi_graph *g, fi_node *x, fi_node *weight, fi_node *bias, 
     return node;
 }
 
+void fi_batch_norm_fold(size_t o, size_t per, float *w, float *bias, const float *weight, const float *norm_bias,
+                        const float *running_mean, const float *running_var, float eps)
+{
+    for (size_t i = 0; i < o; i++) {
+        const double scale = weight[i] / sqrt((double)running_var[i] + (double)eps);
+        for (size_t j = 0; j < per; j++) w[i * per + j] = (float)(w[i * per + j] * scale);
+        bias[i] = (float)((bias[i] - (double)running_mean[i]) * scale + norm_bias[i]);
+    }
+}
+
 /* ---- group norm: an image is a task ---- */
 
 /* mean, scale and shift [c] of image i, as the kernels want them */

@@ -48,6 +48,9 @@ fi_node *fi_group_norm(fi_graph *g, fi_node *x, size_t groups, fi_node *weight, 
 /* Training: the batch's mean and biased variance, and moves the running ones (unbiased variance); else the running ones. */
 fi_node *fi_batch_norm(fi_graph *g, fi_node *x, fi_node *weight, fi_node *bias, float *running_mean, float *running_var,
                        float momentum, float eps, fi_activation act);
+/* Batch norm by running statistics put into the convolution before it: w [o, per], bias [o]. */
+void fi_batch_norm_fold(size_t o, size_t per, float *w, float *bias, const float *weight, const float *norm_bias,
+                        const float *running_mean, const float *running_var, float eps);
 
 /* ---- attention.c ---- */
 fi_node *fi_softmax(fi_graph *g, fi_node *x,
