@@ -3,6 +3,7 @@
 #define FORETELL_FORETELL_H
 
 #include <foretell/base.h>
+#include <foretell/bench.h>
 #include <foretell/calendar.h>
 #include <foretell/chronos.h>
 #include <foretell/forecast.h>

@@ -120,6 +120,7 @@ int cmd_models(int argc, char **argv);
 int cmd_holidays(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_bench_kernels(int argc, char **argv); /* 'bench kernels' */
 int cmd_help(int argc, char **argv);
 
 /* ---- messages and signals (report.c) ---------------------------------------------------------------------------- */

@@ -99,18 +99,20 @@ static void print_result(const bench *b, const char *model)
 
 int cmd_bench(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "kernels")) return cmd_bench_kernels(argc - 1, argv + 1);
     cli_input in = {0};
     cli_model model = {0};
     size_t n_series = 200, n_rows = 1000;
     bench b = {.horizon = 30, .repeat = 1, .load = INFINITY, .fit = INFINITY, .both = INFINITY};
-    static const cli_page page = {.name = "bench",
-                                  .arguments = "[FILE.csv]",
-                                  .max_args = 1,
-                                  .about = "Measures how fast series are read, fitted and forecast: those of a file, "
-                                           "or daily series made for the purpose. "
-                                           "The best of --repeat runs counts.",
-                                  .examples =
-                                      "  foretell bench\n  foretell bench sales.csv -H 28 --threads 1 --repeat 5\n"};
+    static const cli_page page = {
+        .name = "bench",
+        .arguments = "[FILE.csv]",
+        .max_args = 1,
+        .about = "Measures how fast series are read, fitted and forecast: those of a file, "
+                 "or daily series made for the purpose. "
+                 "The best of --repeat runs counts. 'foretell bench kernels' measures the engine of "
+                 "the networks instead.",
+        .examples = "  foretell bench\n  foretell bench sales.csv -H 28 --threads 1 --repeat 5\n"};
     const cli_option options[] = {
         CLI_OPT_COUNT('H', "horizon", &b.horizon, "N", "steps ahead to forecast (default: 30)"),
         CLI_OPT_COUNT(0, "series", &n_series, "N", "series to make (default: 200)"),

@@ -104,8 +104,10 @@
                          : ALL_VECTORS, "memory", "cc");                                                               \
         break;
 
-/* The two functions of a type. */
-#define TILES(type, op)                                                                                                \
+#define SPIN(op, r, x, y) op " %%zmm28, %%zmm29, %%zmm" #x "\n" op " %%zmm28, %%zmm29, %%zmm" #y "\n"
+
+/* The functions of a type, `numbers` of which are in a lane. */
+#define TILES(type, op, numbers)                                                                                       \
     static void tile_##type(size_t rows, const void *a, size_t a_ld, const void *b, size_t lanes, void *sums,          \
                             bool more, const void *ahead, size_t ahead_step)                                           \
     {                                                                                                                  \
@@ -138,33 +140,49 @@
             WIDE_OF(op, 2)                                                                                             \
             WIDE_OF(op, 3)                                                                                             \
         }                                                                                                              \
+    }                                                                                                                  \
+    static double spin_##type(size_t passes)                                                                           \
+    {                                                                                                                  \
+        size_t left = passes;                                                                                          \
+        __asm__ volatile(ROWS_14(CLEAR, op) CLEAR(op, 0, 28, 29) "1:\n" ROWS_12(SPIN, op) "dec %[left]\n jnz 1b\n"     \
+                         : [left] "+r"(left)                                                                           \
+                         :                                                                                             \
+                         : ALL_VECTORS, "cc");                                                                         \
+        return (double)passes * 24 * 16 * 2 * (numbers);                                                               \
     }
 
-TILES(f32, "vfmadd231ps")
-TILES(bf16, "vdpbf16ps")
-TILES(i8, "vpdpbusd")
+TILES(f32, "vfmadd231ps", 1)
+TILES(bf16, "vdpbf16ps", 2)
+TILES(i8, "vpdpbusd", 4)
 
 static void store(const fi_tile_out *out, float *sums)
 {
     store_tile(out, sums, &fi_vectors_avx512);
 }
 
-#define TILED(type, of_lane, staged)                                                                                   \
+/* Members of an fi_arithmetic. */
+#define TILED(type, of_lane)                                                                                           \
+    .rows = 14, .wide_rows = 3, .numbers = of_lane, .tile = tile_##type, .wide = wide_##type, .spin = spin_##type
+#define F32                                                                                                            \
     {                                                                                                                  \
-        .rows = 14, .wide_rows = 3, .numbers = of_lane, .tile = tile_##type, .wide = wide_##type, .stage = staged      \
+        TILED(f32, 1)                                                                                                  \
     }
-#define F32  TILED(f32, 1, NULL)
-#define BF16 TILED(bf16, 2, stage_bf16)
+#define BF16                                                                                                           \
+    {                                                                                                                  \
+        TILED(bf16, 2), .stage = stage_bf16                                                                            \
+    }
 #define I8                                                                                                             \
     {                                                                                                                  \
-        .rows = 14, .wide_rows = 3, .numbers = 4, .int_sums = true, .tile = tile_i8, .wide = wide_i8,                  \
-        .stage = stage_u8                                                                                              \
+        TILED(i8, 4), .stage = stage_u8, .int_sums = true                                                              \
     }
 
-const fi_kernel_set fi_kernel_set_avx512 = {
-    .name = "AVX-512", .f32 = F32, .bf16 = WIDENED_BF16(14, tile_f32), .i8 = WIDENED_I8(14, tile_f32), SHARED_PARTS};
+const fi_kernel_set fi_kernel_set_avx512 = {.name = "AVX-512",
+                                            .f32 = F32,
+                                            .bf16 = WIDENED_BF16(14, tile_f32, spin_f32),
+                                            .i8 = WIDENED_I8(14, tile_f32, spin_f32),
+                                            SHARED_PARTS};
 const fi_kernel_set fi_kernel_set_vnni = {
-    .name = "AVX-512 VNNI", .f32 = F32, .bf16 = WIDENED_BF16(14, tile_f32), .i8 = I8, SHARED_PARTS};
+    .name = "AVX-512 VNNI", .f32 = F32, .bf16 = WIDENED_BF16(14, tile_f32, spin_f32), .i8 = I8, SHARED_PARTS};
 const fi_kernel_set fi_kernel_set_bf16 = {
     .name = "AVX-512 VNNI BF16", .f32 = F32, .bf16 = BF16, .i8 = I8, SHARED_PARTS};
 #else

@@ -299,17 +299,45 @@ FI_INLINE void plain_tile(size_t rows, size_t vectors, const float *a, const flo
         }                                                                                                              \
     }
 
+/* ---- For measurements ---- */
+
+FI_INLINE double plain_spin(size_t passes)
+{
+    enum { SUMS = 10 };
+    static volatile float factor = 0.5f, sink;
+    fi_vf s[SUMS], x = fi_v_set(factor);
+    for (int i = 0; i < SUMS; i++) s[i] = x + (float)i;
+    for (size_t pass = 0; pass < passes; pass++)
+#pragma GCC unroll 16
+        for (int i = 0; i < SUMS; i++) s[i] = s[i] * x + x;
+    for (int i = 1; i < SUMS; i++) s[0] += s[i];
+    sink = s[0][0];
+    (void)sink;
+    return (double)passes * SUMS * W * 2;
+}
+
+static uint32_t read_words(const uint32_t *words, size_t n)
+{
+    lanes_u32 s[4] = {{0}, {0}, {0}, {0}};
+    for (size_t i = 0; i + 4 * W <= n; i += 4 * W)
+        for (size_t v = 0; v < 4; v++) s[v] ^= load_u32(words + i + v * W);
+    s[0] ^= s[1] ^ s[2] ^ s[3];
+    return s[0][0];
+}
+
 /* What all sets of a file share. */
 #define SHARED_PARTS                                                                                                   \
     .transpose = transpose, .rows_f32 = rows_f32, .rows_bf16 = rows_bf16, .stage_bf16 = stage_bf16,                    \
-    .stage_i8 = stage_i8, .largest = largest, .store = store
+    .stage_i8 = stage_i8, .largest = largest, .store = store, .read = read_words
 
 /* bf16 and int8 by way of a float tile: panels are widened as they come. Sums of int8 are exact up to 2^24. */
-#define WIDENED_BF16(max_rows, tile_f32)                                                                               \
+#define WIDENED_BF16(max_rows, tile_f32, spin_f32)                                                                     \
     {                                                                                                                  \
-        .rows = max_rows, .numbers = 1, .tile = tile_f32, .stage = stage_bf16_as_f32, .widen = widen_bf16              \
+        .rows = max_rows, .numbers = 1, .tile = tile_f32, .stage = stage_bf16_as_f32, .widen = widen_bf16,             \
+        .spin = spin_f32                                                                                               \
     }
-#define WIDENED_I8(max_rows, tile_f32)                                                                                 \
+#define WIDENED_I8(max_rows, tile_f32, spin_f32)                                                                       \
     {                                                                                                                  \
-        .rows = max_rows, .numbers = 1, .tile = tile_f32, .stage = stage_i8_as_f32, .widen = widen_i8                  \
+        .rows = max_rows, .numbers = 1, .tile = tile_f32, .stage = stage_i8_as_f32, .widen = widen_i8,                 \
+        .spin = spin_f32                                                                                               \
     }

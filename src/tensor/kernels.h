@@ -40,6 +40,8 @@ typedef struct fi_arithmetic {
     fi_stage_fn *stage; /* of rows of A; NULL: as they are */
     /* Lanes of a stored panel as floats, one number a lane; NULL: the tile reads panels as they are stored. */
     void (*widen)(const uint32_t *panel, size_t lanes, float *out);
+    double (*spin)(
+        size_t passes); /* the tile's instruction in registers alone, to measure the peak; gives the operations */
 } fi_arithmetic;
 
 /* What becomes of a tile of sums. Pointers are those of its first row and column. */
@@ -67,6 +69,7 @@ typedef struct fi_kernel_set {
     fi_stage_fn *stage_bf16, *stage_i8;         /* of columns of B */
     float (*largest)(const float *a, size_t k); /* absolute value; NaN if there is one */
     void (*store)(const fi_tile_out *out, float *sums);
+    uint32_t (*read)(const uint32_t *words, size_t n); /* all of them, to measure bandwidth */
 } fi_kernel_set;
 
 /* The fastest set that this processor runs. */
