@@ -185,6 +185,15 @@ fi_node *fi_t5_logits(fi_graph *g, const fi_t5 *t5, fi_node *x)
     return project(g, x, t5->head);
 }
 
+fi_node *fi_t5_loss(fi_graph *g, const fi_t5 *t5, fi_node *ids, fi_node *mask, fi_node *shifted, fi_node *labels)
+{
+    fi_t5_memory memory;
+    fi_node *table = fi_parameter(g, t5->shared);
+    fi_t5_remember(g, t5, fi_t5_encode(g, t5, fi_embedding(g, table, ids), mask), mask, &memory);
+    fi_node *decoded = fi_t5_decode(g, t5, fi_embedding(g, table, shifted), &memory, NULL);
+    return fi_cross_entropy(g, fi_t5_logits(g, t5, decoded), labels, NULL);
+}
+
 /* ---- cache ---- */
 
 static size_t block_floats(const fi_t5 *t5, size_t block, size_t rows, size_t capacity)

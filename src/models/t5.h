@@ -85,4 +85,10 @@ fi_node *fi_t5_decode(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memo
 /* Decoder output -> [.., vocab] */
 fi_node *fi_t5_logits(fi_graph *g, const fi_t5 *t5, fi_node *x);
 
+/*
+ * What training minimises: the mean cross entropy of labels [b, m] (negative: left out) after ids [b, n] of which mask
+ * [b, n] (NULL: all) are seen. shifted [b, m] is what the decoder reads: its start token, then the labels but the last.
+ */
+fi_node *fi_t5_loss(fi_graph *g, const fi_t5 *t5, fi_node *ids, fi_node *mask, fi_node *shifted, fi_node *labels);
+
 #endif
