@@ -14,12 +14,18 @@ if [ "${1:-}" = --check ]; then
 fi
 
 missing=()
+wished=() # not needed: asked for only along with what is
 need() { # need PACKAGE COMMAND...: the package, unless the command succeeds
     local package=$1
     shift
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 has() { command -v "$1"; }
+wish() { # wish PACKAGE COMMAND...
+    local package=$1
+    shift
+    "$@" >/dev/null 2>&1 || wished+=("$package")
+}
 library() { # library PACKAGE MODULE HEADER: by pkg-config, or by its header while pkg-config itself is missing
     if has pkg-config >/dev/null; then
         need "$1" pkg-config --exists "$2"
@@ -43,6 +49,7 @@ for group in "${@:-build}"; do
         library libcairo2-dev cairo cairo/cairo.h
         library zlib1g-dev zlib zlib.h
         library libcmocka-dev cmocka cmocka.h
+        wish libcurl4-openssl-dev test -n "$(compgen -G '/usr/include/curl/curl.h'; compgen -G '/usr/include/*/curl/curl.h')"
         need python3 has python3 # some tests are scripts
         need fonts-dejavu-core some_font
         ;;
@@ -59,6 +66,7 @@ for group in "${@:-build}"; do
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
+missing+=("${wished[@]}")
 command=(apt-get install -y --no-install-recommends "${missing[@]}")
 ask() { # what a person can do about it
     {

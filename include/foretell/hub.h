@@ -63,6 +63,30 @@ typedef struct ftl_hub_checkpoint {
 /** @return those known, [*n], static. */
 FTL_API const ftl_hub_checkpoint *ftl_hub_checkpoints(size_t *n);
 
+/** How to download. Zero is the default of every member. */
+typedef struct ftl_hub_download_args {
+    const char *url; /**< instead of https://huggingface.co: a mirror with the same paths */
+    /** Called about ten times a second with the bytes of the file at hand and its size (0: not known); may be NULL. */
+    bool (*progress)(void *user, const char *file, uint64_t done, uint64_t total);
+    void *user;
+    size_t timeout_seconds; /**< without a byte arriving; 0: 60 */
+} ftl_hub_download_args;
+
+/** @return whether this build can download (it was built with libcurl). */
+FTL_API bool ftl_hub_can_download(void);
+
+/**
+ * Downloads a public checkpoint into STORE/NAME. Files that an interrupted download left as *.part are continued; each
+ * is checked against the size and the SHA-256 that the server tells, and the model appears when all are there.
+ * @param name  one of ftl_hub_checkpoints()
+ * @param args  NULL for the defaults
+ * @return FTL_OK (also if it was there already); FTL_EINVAL (not known, or the name is taken by an added model); FTL_EIO
+ *         (no network, the server refuses, disk full, built without libcurl); FTL_EDATA (checksum or size differ, or what
+ *         came is no model); FTL_ECANCELLED (progress said so); FTL_ENOMEM
+ */
+FTL_API ftl_status ftl_hub_download(const char *store, const char *name, const ftl_hub_download_args *args,
+                                    ftl_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -117,6 +117,8 @@ int cmd_fit(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_plot(int argc, char **argv);
 int cmd_models(int argc, char **argv);
+/* Where models are kept: $FORETELL_MODELS, else $XDG_DATA_HOME/foretell/models, else ~/.local/share/foretell/models. */
+const char *cli_store(void);
 int cmd_holidays(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
@@ -161,6 +163,7 @@ typedef struct cli_progress {
     bool visible;
 } cli_progress;
 void cli_progress_show(cli_progress *progress, double share, size_t n_series);
+void cli_progress_bytes(cli_progress *progress, const char *file, double done, double total);
 void cli_progress_clear(cli_progress *progress);
 
 /* ---- output (output.c) ------------------------------------------------------------------------------------------ */

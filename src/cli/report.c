@@ -178,20 +178,34 @@ bool cli_interrupted(void)
 
 /* ---- progress --------------------------------------------------------------------------------------------------- */
 
-void cli_progress_show(cli_progress *p, double share, size_t n_series)
+/* The bar, and whether to say more behind it: on a terminal, after two seconds, ten times a second at most. */
+static bool draw_bar(cli_progress *p, double share, double now)
 {
     static const char full[] = "##############################";
-    double now = cli_seconds();
-    if (cli_quiet || now - p->start < 2 || now - p->drawn < 0.1 || !isatty(STDERR_FILENO)) return;
-    double rate = (double)n_series / (now - p->start);
+    if (cli_quiet || now - p->start < 2 || now - p->drawn < 0.1 || !isatty(STDERR_FILENO)) return false;
     if (share >= 0 && share <= 1)
         fprintf(stderr, "\r[%-30.*s] %3.0f %%  ", (int)(30 * share), full, 100 * share);
     else
         fputc('\r', stderr);
-    fprintf(stderr, "%s series, %s/s \033[K", cli_grouped(n_series), cli_grouped((size_t)rate));
-    fflush(stderr);
     p->drawn = now;
     p->visible = true;
+    return true;
+}
+
+void cli_progress_show(cli_progress *p, double share, size_t n_series)
+{
+    double now = cli_seconds();
+    if (!draw_bar(p, share, now)) return;
+    double rate = (double)n_series / (now - p->start);
+    fprintf(stderr, "%s series, %s/s \033[K", cli_grouped(n_series), cli_grouped((size_t)rate));
+    fflush(stderr);
+}
+
+void cli_progress_bytes(cli_progress *p, const char *file, double done, double total)
+{
+    if (!draw_bar(p, total > 0 ? done / total : -1, cli_seconds())) return;
+    fprintf(stderr, "%s: %.1f MB \033[K", file, done / 1e6);
+    fflush(stderr);
 }
 
 void cli_progress_clear(cli_progress *p)

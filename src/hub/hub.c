@@ -202,12 +202,17 @@ static ftl_status look_up(const char *store, const char *name, ftl_hub_model *fo
     return st;
 }
 
-static ftl_status not_known(const char *store, const char *name, ftl_error *err)
+static const char *nearest(const char *name)
 {
     const char *names[N_CHECKPOINTS];
     for (size_t i = 0; i < N_CHECKPOINTS; i++) names[i] = checkpoints[i].name;
-    const char *near = fi_nearest(name, names, N_CHECKPOINTS);
-    if (fi_hub_find_checkpoint(name))
+    return fi_nearest(name, names, N_CHECKPOINTS);
+}
+
+static ftl_status not_known(const char *store, const char *name, ftl_error *err)
+{
+    const char *near = nearest(name);
+    if (near && !strcmp(near, name))
         return fi_fail(err, FTL_EINVAL, "model '%s' is not in the store%s%s; get it with: foretell models download %s",
                        name, store ? " " : "", store ? store : "", name);
     return fi_fail(
@@ -215,6 +220,13 @@ static ftl_status not_known(const char *store, const char *name, ftl_error *err)
         "model '%.80s' is neither a directory nor in the store%s%s%s%s%s; add it with: foretell models add NAME "
         "DIRECTORY",
         name, store ? " " : "", store ? store : "", near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+}
+
+ftl_status fi_hub_no_checkpoint(const char *name, ftl_error *err)
+{
+    const char *near = nearest(name);
+    return fi_fail(err, FTL_EINVAL, "there is no public checkpoint '%.80s'%s%s%s 'foretell models download' lists them",
+                   name, near ? "; did you mean '" : ";", near ? near : "", near ? "'?" : "");
 }
 
 static ftl_status copy_path(const char *path, char **out, ftl_error *err)
@@ -302,7 +314,10 @@ ftl_status ftl_hub_remove(const char *store, const char *name, ftl_error *err)
     } else if (!st) {
         ftl_hub_model found;
         st = look_up(store, name, &found, err);
-        if (!st) st = found.directory ? remove_download(found.directory, err) : not_known(store, name, err);
+        if (!st && !found.directory)
+            st = fi_fail(err, FTL_EINVAL,
+                         "model '%s' is not in the store %s; 'foretell models list' lists those that are", name, store);
+        if (!st) st = remove_download(found.directory, err);
         fi_free(found.directory);
     }
     fi_buf_release(&path);

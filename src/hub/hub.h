@@ -18,6 +18,8 @@ bool fi_hub_exists(const char *path);
 ftl_status fi_hub_make_directory(const char *path, ftl_error *err);
 /* Is a model in `directory`: a config.json that is an object, and weights that can be opened (or a LoRA adapter)? */
 ftl_status fi_hub_check_model(const char *directory, ftl_error *err);
-const ftl_hub_checkpoint *fi_hub_find_checkpoint(const char *name);
+const ftl_hub_checkpoint *fi_hub_find_checkpoint(const char *name); /* NULL: none */
+/* FTL_EINVAL: no public checkpoint has this name; those that have one are told. */
+ftl_status fi_hub_no_checkpoint(const char *name, ftl_error *err);
 
 #endif
