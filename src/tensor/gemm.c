@@ -188,8 +188,10 @@ static void multiply_stretch(block *b, bool more, bool last)
         pack_tile_rows(b, first, share(b->rows, t + 1, tiles) - first, b->memory->a + first * row_lanes);
     }
     const bool kept = more || !last; /* sums of every panel have their own place */
-    const size_t panel_sums = b->rows * FI_PANEL;
+    const size_t most = quotient_up(b->rows, tiles), room = most + (how->row_major && b->rows > 1);
+    const size_t tile_sums = room * FI_PANEL, panel_sums = tiles * tile_sums;
     const size_t panel_bytes = fi_panel_lanes(b->job->type, b->p.k) * FI_PANEL * sizeof(uint32_t);
+    if (how->begin) how->begin(most);
     for (size_t j = 0; j < b->panels;) {
         float *sums = b->memory->sums + (kept ? j * panel_sums : 0);
         const void *panel = panel_of(b, b->panel + j);
@@ -200,15 +202,16 @@ static void multiply_stretch(block *b, bool more, bool last)
         if (wide) how->wide(b->rows, a, b->a_ld, panel, panel_bytes, b->lanes, sums, more);
         for (size_t t = 0; t < tiles; t++) {
             const size_t first = share(b->rows, t, tiles), rows = share(b->rows, t + 1, tiles) - first;
-            float *tile = sums + (kept ? first * FI_PANEL : 0);
+            float *tile = sums + (kept ? t * tile_sums : 0);
             if (last) fetch_output(b, first, rows, panel_index);
             if (!wide)
-                how->tile(rows, (const uint32_t *)a + first * row_lanes, b->a_ld, panel, b->lanes, tile, more,
-                          next + t * b->lanes * next_step, next_step);
+                how->tile(how->row_major ? most : rows, (const uint32_t *)a + first * row_lanes, b->a_ld, panel,
+                          b->lanes, tile, more, next + t * b->lanes * next_step, next_step);
             for (size_t i = 0; i < n && last; i++) store(b, first, rows, b->panel + j + i, tile + i * panel_sums);
         }
         j += n;
     }
+    if (how->end) how->end();
 }
 
 static void multiply_block(void *user, size_t index, float *scratch)
@@ -244,7 +247,8 @@ static void cut(product_job *job, size_t count, size_t n_threads)
     if (n_threads > count * most_tasks) n_threads = count * most_tasks;
     double best = INFINITY;
     for (size_t rows = least_rows; rows < least_rows + 2 * n_threads && rows <= p->m; rows++) {
-        const size_t r = quotient_up(p->m, rows), sums = p->k > block_numbers(job) ? r * FI_PANEL : 0;
+        const size_t r = quotient_up(p->m, rows), sum_rows = r + 2 * quotient_up(r, job->how->rows);
+        const size_t sums = p->k > block_numbers(job) ? sum_rows * FI_PANEL : 0;
         const size_t least_cols = sums ? quotient_up(job->panels, SUM_FLOATS / sums) : 1;
         for (size_t cols = least_cols; cols < least_cols + 2 * n_threads && cols <= job->panels; cols++) {
             const size_t c = quotient_up(job->panels, cols) * FI_PANEL,

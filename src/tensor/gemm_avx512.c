@@ -155,6 +155,8 @@ TILES(f32, "vfmadd231ps", 1)
 TILES(bf16, "vdpbf16ps", 2)
 TILES(i8, "vpdpbusd", 4)
 
+#include "tensor/gemm_amx.h"
+
 static void store(const fi_tile_out *out, float *sums)
 {
     store_tile(out, sums, &fi_vectors_avx512);
@@ -185,6 +187,12 @@ const fi_kernel_set fi_kernel_set_vnni = {
     .name = "AVX-512 VNNI", .f32 = F32, .bf16 = WIDENED_BF16(14, tile_f32, spin_f32), .i8 = I8, SHARED_PARTS};
 const fi_kernel_set fi_kernel_set_bf16 = {
     .name = "AVX-512 VNNI BF16", .f32 = F32, .bf16 = BF16, .i8 = I8, SHARED_PARTS};
+const fi_kernel_set fi_kernel_set_amx = {
+    .name = "AMX",
+    .f32 = F32,
+    .bf16 = {AMX(bf16, 2), .stage = stage_bf16},
+    .i8 = {AMX(i8, 4), .stage = stage_u8, .int_sums = true, .wide_rows = 1, .wide = wide_i8}, /* exact: the same sums */
+    SHARED_PARTS};
 #else
 typedef int fi_gemm_avx512_is_empty;
 #endif

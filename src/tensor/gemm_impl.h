@@ -130,19 +130,22 @@ static void rows_bf16(const float *b, size_t ldb, size_t k, size_t cols, size_t 
         }
 }
 
-/* out[0 .. whole W's) = f(row), the rest of lanes zero; `per` numbers a lane. */
+/* A stage function: out = expression of x, vector by vector, `per` numbers a lane; zeros stand where the row has ended. */
 #define STAGE(per, type, expression)                                                                                   \
     {                                                                                                                  \
+        typedef type small __attribute__((vector_size(W * sizeof(type))));                                             \
         type *to = (type *)(void *)out;                                                                                \
-        for (size_t i = 0; i < lanes * (per); i += W) {                                                                \
-            fi_vf x = i + W <= k ? fi_v_load(row + i) : i < k ? fi_v_load_part(row + i, k - i) : (fi_vf){0};           \
-            typedef type small __attribute__((vector_size(W * sizeof(type))));                                         \
+        const size_t n = lanes * (per);                                                                                \
+        size_t i = 0;                                                                                                  \
+        for (; i + W <= k; i += W) {                                                                                   \
+            fi_vf x = fi_v_load(row + i);                                                                              \
             small s = __builtin_convertvector(expression, small);                                                      \
-            size_t n = lanes * (per)-i < W ? lanes * (per)-i : W;                                                      \
-            if (n == W)                                                                                                \
-                memcpy(to + i, &s, sizeof s);                                                                          \
-            else                                                                                                       \
-                memcpy(to + i, &s, n * sizeof(type));                                                                  \
+            memcpy(to + i, &s, sizeof s);                                                                              \
+        }                                                                                                              \
+        for (; i < n; i += W) {                                                                                        \
+            fi_vf x = i < k ? fi_v_load_part(row + i, k - i) : (fi_vf){0};                                             \
+            small s = __builtin_convertvector(expression, small);                                                      \
+            memcpy(to + i, &s, (n - i < W ? n - i : W) * sizeof(type));                                                \
         }                                                                                                              \
         (void)inverse;                                                                                                 \
     }
@@ -233,14 +236,11 @@ static void scale_tile(const fi_tile_out *o, float *sums)
     pad(scale, o->col_scale, o->cols);
     for (size_t j = 0; j < o->cols && o->col_sum; j++) taken[j] = 128u * (uint32_t)o->col_sum[j];
     for (size_t r = 0; r < o->rows; r++)
-        for (size_t j = 0; j < FI_PANEL; j++) {
-            float *sum = sums + r * FI_PANEL + j;
-            if (o->col_sum) {
-                uint32_t bits;
-                memcpy(&bits, sum, sizeof bits);
-                *sum = (float)(int32_t)(bits - taken[j]);
-            }
-            *sum *= o->row_scale[r] * scale[j];
+        for (size_t j = 0; j < FI_PANEL; j += W) {
+            float *at = sums + r * FI_PANEL + j;
+            fi_vf sum = fi_v_load(at);
+            if (o->col_sum) sum = __builtin_convertvector((fi_vi)((lanes_u32)sum - load_u32(taken + j)), fi_vf);
+            fi_v_store(at, sum * (o->row_scale[r] * fi_v_load(scale + j)));
         }
 }
 

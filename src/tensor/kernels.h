@@ -40,6 +40,11 @@ typedef struct fi_arithmetic {
     fi_stage_fn *stage; /* of rows of A; NULL: as they are */
     /* Lanes of a stored panel as floats, one number a lane; NULL: the tile reads panels as they are stored. */
     void (*widen)(const uint32_t *panel, size_t lanes, float *out);
+    /*
+     * Around the tiles of a block, none of more than `rows` rows; NULL: nothing to do. A row_major tile is then always given
+     * that many rows, of which the last may be waste, and room for one more row of sums.
+     */
+    void (*begin)(size_t rows), (*end)(void);
     double (*spin)(
         size_t passes); /* the tile's instruction in registers alone, to measure the peak; gives the operations */
 } fi_arithmetic;
@@ -79,7 +84,8 @@ const fi_kernel_set *const *fi_kernel_set_all(void);
 
 extern const fi_kernel_set fi_kernel_set_base;
 #if defined(__x86_64__)
-extern const fi_kernel_set fi_kernel_set_avx2, fi_kernel_set_avx512, fi_kernel_set_vnni, fi_kernel_set_bf16;
+extern const fi_kernel_set fi_kernel_set_avx2, fi_kernel_set_avx512, fi_kernel_set_vnni, fi_kernel_set_bf16,
+    fi_kernel_set_amx;
 #endif
 
 /*

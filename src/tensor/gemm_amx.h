@@ -1,0 +1,106 @@
+/*
+ * AMX: a tile is up to two by two of the processor's own, each of 16 rows by 16 sums, fed with 16 lanes at a time. Panels of B
+ * are what it takes as they are; A stays in rows. Part of gemm_avx512.c.
+ */
+#ifndef FI_TENSOR_GEMM_AMX_H
+#define FI_TENSOR_GEMM_AMX_H
+
+/* Registers 0 to 3 are sums, 4 and 5 A, 6 and 7 B. Above 16 rows both halves have as many; the last row may be waste. */
+static size_t amx_half(size_t rows)
+{
+    return rows > 16 ? (rows + 1) / 2 : rows;
+}
+
+static void amx_begin(size_t rows)
+{
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } config = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        config.row_bytes[i] = 64;
+        config.rows[i] = i < 6 ? (uint8_t)amx_half(rows) : 16;
+    }
+    __asm__ volatile("ldtilecfg %0" : : "m"(config));
+}
+
+static void amx_end(void)
+{
+    __asm__ volatile("tilerelease" : : : "memory");
+}
+
+/* Moves the sums of one half: `low` and `high` are the registers of its two halves of a panel. */
+#define AMX_LOAD(low, high, sums)                                                                                      \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #low "\n tileloadd 64(%0,%1,1), %%tmm" #high                         \
+                     :                                                                                                 \
+                     : "r"(sums), "r"(AMX_ROW)                                                                         \
+                     : "memory")
+#define AMX_STORE(low, high, sums)                                                                                     \
+    __asm__ volatile("tilestored %%tmm" #low ", (%0,%1,1)\n tilestored %%tmm" #high ", 64(%0,%1,1)"                    \
+                     :                                                                                                 \
+                     : "r"(sums), "r"(AMX_ROW)                                                                         \
+                     : "memory")
+#define AMX_CLEAR(low, high) __asm__ volatile("tilezero %%tmm" #low "\n tilezero %%tmm" #high ::: "memory")
+#define AMX_ROW              ((size_t)FI_PANEL * 4) /* bytes from row to row, of sums and of B */
+
+#define AMX_TILE(type, op, numbers)                                                                                    \
+    static void amx_##type(size_t rows, const void *a, size_t a_ld, const void *b, size_t lanes, void *sums,           \
+                           bool more, const void *ahead, size_t ahead_step)                                            \
+    {                                                                                                                  \
+        const size_t half = amx_half(rows), a_row = a_ld * 4;                                                          \
+        const char *upper = a, *lower = upper + half * a_row, *panel = b, *next = ahead;                               \
+        char *lower_sums = (char *)sums + half * AMX_ROW;                                                              \
+        const bool two = half < rows;                                                                                  \
+        AMX_CLEAR(0, 1);                                                                                               \
+        AMX_CLEAR(2, 3);                                                                                               \
+        if (more) AMX_LOAD(0, 1, sums);                                                                                \
+        if (more && two) AMX_LOAD(2, 3, lower_sums);                                                                   \
+        for (size_t l = 0; l < lanes; l += 16) {                                                                       \
+            for (size_t at = 0; at < 16 * ahead_step; at += 64) __builtin_prefetch(next + at, 0, 2);                   \
+            __asm__ volatile("tileloadd (%0,%1,1), %%tmm4\n"                                                           \
+                             "tileloadd (%2,%3,1), %%tmm6\n" op " %%tmm6, %%tmm4, %%tmm0\n"                            \
+                             "tileloadd 64(%2,%3,1), %%tmm7\n" op " %%tmm7, %%tmm4, %%tmm1\n"                          \
+                             :                                                                                         \
+                             : "r"(upper), "r"(a_row), "r"(panel), "r"(AMX_ROW)                                        \
+                             : "memory");                                                                              \
+            if (two)                                                                                                   \
+                __asm__ volatile("tileloadd (%0,%1,1), %%tmm5\n" op " %%tmm6, %%tmm5, %%tmm2\n" op                     \
+                                 " %%tmm7, %%tmm5, %%tmm3\n"                                                           \
+                                 :                                                                                     \
+                                 : "r"(lower), "r"(a_row)                                                              \
+                                 : "memory");                                                                          \
+            upper += 64;                                                                                               \
+            lower += 64;                                                                                               \
+            panel += 16 * AMX_ROW;                                                                                     \
+            next += 16 * ahead_step;                                                                                   \
+        }                                                                                                              \
+        AMX_STORE(0, 1, sums);                                                                                         \
+        if (two) AMX_STORE(2, 3, lower_sums);                                                                          \
+    }                                                                                                                  \
+    static double amx_spin_##type(size_t passes)                                                                       \
+    {                                                                                                                  \
+        uint32_t zeros[16 * 16] = {0};                                                                                 \
+        amx_begin(16);                                                                                                 \
+        __asm__ volatile("tileloadd (%0,%1,1), %%tmm4\n tileloadd (%0,%1,1), %%tmm5\n"                                 \
+                         "tileloadd (%0,%1,1), %%tmm6\n tileloadd (%0,%1,1), %%tmm7\n"                                 \
+                         :                                                                                             \
+                         : "r"(zeros), "r"((size_t)64)                                                                 \
+                         : "memory");                                                                                  \
+        for (size_t i = 0; i < passes; i++)                                                                            \
+            __asm__ volatile(op " %%tmm6, %%tmm4, %%tmm0\n" op " %%tmm7, %%tmm4, %%tmm1\n" op                          \
+                                " %%tmm6, %%tmm5, %%tmm2\n" op " %%tmm7, %%tmm5, %%tmm3\n" ::                          \
+                                    : "memory");                                                                       \
+        amx_end();                                                                                                     \
+        return (double)passes * 4 * 16 * 16 * 16 * 2 * (numbers);                                                      \
+    }
+
+AMX_TILE(bf16, "tdpbf16ps", 2)
+AMX_TILE(i8, "tdpbusd", 4)
+
+/* Members of an fi_arithmetic. */
+#define AMX(type, of_lane)                                                                                             \
+    .rows = 32, .numbers = of_lane, .row_major = true, .tile = amx_##type, .begin = amx_begin, .end = amx_end,         \
+    .spin = amx_spin_##type
+
+#endif
