@@ -208,8 +208,8 @@ static ftl_status chronos_config_capabilities(const void *config, unsigned *out,
 /* One row of the context: y, or a column. */
 typedef struct line {
     char *name;
-    float *values; /* [n] in units */
-    double unit;   /* a power of two that brings huge and tiny numbers into float's range; 1 for all others */
+    double *values; /* [n] */
+    double unit;    /* a power of two that brings huge and tiny numbers into float's range; 1 for all others */
     bool categorical;
 } line;
 
@@ -253,7 +253,7 @@ static ftl_status line_set(line *l, const char *name, const double *x, size_t n,
     l->name = fi_strdup(name);
     l->values = fi_alloc(n, sizeof *l->values);
     if (!l->name || !l->values) return fi_fail_memory(err);
-    for (size_t i = 0; i < n; i++) l->values[i] = (float)(x[i] / l->unit);
+    memcpy(l->values, x, n * sizeof *x);
     return FTL_OK;
 }
 
@@ -367,6 +367,7 @@ typedef struct call {
     const ftl_predict_args *args;
     size_t n;
     ftl_chronos_task *tasks;           /* [n] */
+    float *context;                    /* the lines of all, in their units */
     ftl_chronos_covariate *covariates; /* [n, n_lines - 1] */
     float *future;                     /* [n, n_lines - 1, horizon] */
     double *column;                    /* quantiles of one step at the model's levels, as sorted floats */
@@ -427,21 +428,30 @@ static ftl_chronos_options options_of(const call *c)
     };
 }
 
-/* Model i as a task: its lines, and what the rows to predict know of them. */
-static void make_task(call *c, size_t i)
+/* Numbers in a unit, as floats, and where the next ones go. */
+static float *scaled(const double *x, size_t n, double unit, float *out)
+{
+    for (size_t i = 0; i < n; i++) out[i] = (float)(x[i] / unit);
+    return out + n;
+}
+
+/* Model i as a task: its lines, which go to *context, and what the rows to predict know of them. */
+static void make_task(call *c, size_t i, float **context)
 {
     const chronos_model *m = c->models[i];
     const ftl_predict_args *a = &c->args[i];
     size_t n_covariates = m->n_lines - 1;
     ftl_chronos_covariate *v = c->covariates + i * n_covariates;
     float *future = c->future + i * n_covariates * a->horizon;
-    c->tasks[i] = (ftl_chronos_task){1, m->n, m->lines[0].values, v, n_covariates, a->seed};
+    c->tasks[i] = (ftl_chronos_task){1, m->n, *context, v, n_covariates, a->seed};
+    *context = scaled(m->lines[0].values, m->n, m->lines[0].unit, *context);
     for (size_t k = 0; k < n_covariates; k++, future += a->horizon) {
         const line *l = &m->lines[k + 1];
         const double *known = future_column(a, l->name);
-        for (size_t h = 0; known && h < a->horizon; h++) future[h] = (float)(known[h] / l->unit);
+        if (known) scaled(known, a->horizon, l->unit, future);
         v[k] = (ftl_chronos_covariate){
-            .name = l->name, .past = l->values, .future = known ? future : NULL, .categorical = l->categorical};
+            .name = l->name, .past = *context, .future = known ? future : NULL, .categorical = l->categorical};
+        *context = scaled(l->values, m->n, l->unit, *context);
     }
 }
 
@@ -525,16 +535,21 @@ static ftl_status run_call(call *c, ftl_error *err)
     const ftl_chronos *model = c->models[0]->w->model;
     const ftl_chronos_options options = options_of(c);
     size_t n_covariates = c->n * (c->models[0]->n_lines - 1), n_levels = ftl_chronos_about(model).n_levels;
+    size_t n_values = 0;
+    for (size_t i = 0; i < c->n; i++) n_values += c->models[i]->n * c->models[i]->n_lines;
     c->err = err;
+    c->context = fi_alloc(n_values, sizeof *c->context);
     c->tasks = fi_alloc(c->n, sizeof *c->tasks);
     c->covariates = fi_calloc(n_covariates, sizeof *c->covariates);
     c->future = n_covariates && options.horizon > (size_t)-1 / n_covariates
                     ? NULL
                     : fi_alloc(n_covariates * options.horizon, sizeof *c->future);
     c->column = fi_alloc(n_levels, sizeof *c->column);
-    ftl_status st = c->tasks && c->covariates && c->future && c->column ? FTL_OK : fi_fail_memory(err);
-    for (size_t i = 0; !st && i < c->n; i++) make_task(c, i);
+    ftl_status st = c->context && c->tasks && c->covariates && c->future && c->column ? FTL_OK : fi_fail_memory(err);
+    float *at = c->context;
+    for (size_t i = 0; !st && i < c->n; i++) make_task(c, i, &at);
     if (!st) st = ftl_chronos_predict(model, c->tasks, c->n, &options, take, c, err);
+    fi_free(c->context);
     fi_free(c->tasks);
     fi_free(c->covariates);
     fi_free(c->future);
@@ -604,12 +619,10 @@ static json_t *lines_json(const chronos_model *m)
     json_t *all = json_array();
     for (size_t i = 0; i < m->n_lines; i++) {
         const line *l = &m->lines[i];
-        json_t *one = json_object(), *values = json_array();
+        json_t *one = json_object();
         int bad = json_object_set_new(one, "name", fi_json_name(l->name));
         bad |= json_object_set_new(one, "categorical", json_boolean(l->categorical));
-        for (size_t k = 0; k < m->n; k++)
-            bad |= json_array_append_new(values, fi_json_real(l->unit * (double)l->values[k]));
-        bad |= json_object_set_new(one, "values", values);
+        bad |= json_object_set_new(one, "values", fi_json_reals(l->values, m->n));
         bad |= json_array_append_new(all, one);
         if (bad) {
             json_decref(all);

@@ -3,6 +3,7 @@
  *
  *   options.c  option tables: parsing, --help, manual page, completion      report.c  notes, errors, exit codes, signals
  *   input.c    reading series, what was found in them                       output.c  buffered all-or-nothing output
+ *   pretrained.c  opening and describing pretrained models
  *
  * Only public headers of foretell are used here: what is lacking, the library's interface lacks.
  */
@@ -115,6 +116,7 @@ void cli_overview(FILE *to);
 int cmd_forecast(int argc, char **argv);
 int cmd_fit(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
+int cmd_embed(int argc, char **argv);
 int cmd_plot(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 /* Where models are kept: $FORETELL_MODELS, else $XDG_DATA_HOME/foretell/models, else ~/.local/share/foretell/models. */
@@ -269,6 +271,14 @@ ftl_csv_options cli_csv_options(const cli_input *in, bool future);
 ftl_status cli_freq(cli_input *in, const ftl_freq **freq, ftl_error *err);
 /* A configuration from -m, --country and --holidays; spec NULL: the default model. */
 ftl_status cli_config(const cli_model *model, ftl_config **out, ftl_error *err);
+/*
+ * The pretrained model of a configuration, with its precision and adapter; its context_length and batch_size go to
+ * `options`. FTL_EINVAL where it is none.
+ */
+ftl_status cli_open_chronos(const ftl_config *config, size_t threads, ftl_chronos_options *options, ftl_chronos **out,
+                            ftl_error *err);
+/* Opens the pretrained model and prints what it is; returns the exit code. */
+int cli_model_info(const ftl_config *config);
 /* Reads --future; *out stays NULL when it was not given. */
 /* Exactly one of -H and --future must say how far to forecast; on a mistake explains it and returns false. */
 bool cli_check_horizon(size_t horizon, const cli_input *in, const char *command);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct facts {
@@ -158,20 +159,48 @@ static int build_info(void)
     return cli_finish();
 }
 
+static bool is_directory(const char *path)
+{
+    struct stat info;
+    return !stat(path, &info) && S_ISDIR(info.st_mode);
+}
+
+/* A pretrained model, by -m or by its directory. */
+static int model_info(const char *spec, const char *directory)
+{
+    const cli_model model = {.spec = spec ? spec : "chronos"};
+    ftl_config *config = NULL;
+    ftl_error err;
+    ftl_status st = cli_config(&model, &config, &err);
+    if (!st && directory) st = ftl_config_set(config, "model", directory, &err);
+    int rc = st ? cli_report(&err) : cli_model_info(config);
+    ftl_config_free(config);
+    return rc;
+}
+
 int cmd_info(int argc, char **argv)
 {
     cli_input in = {0};
-    static const cli_page page = {.name = "info",
-                                  .arguments = "[FILE.csv]",
-                                  .max_args = 1,
-                                  .about = "Describes a CSV file: series, rows, frequency, gaps, missing values, "
-                                           "columns. Without a file: this program.",
-                                  .examples = "  foretell info sales.csv\n  foretell info --json sales.csv\n"};
-    const cli_option options[] = {CLI_INPUT_OPTIONS(&in), CLI_OPT_HEADING("Messages"),
-                                  CLI_OPT_FLAG(0, "json", &cli_json, "one JSON object, for an error too"), CLI_END};
+    const char *spec = NULL;
+    static const cli_page page = {
+        .name = "info",
+        .arguments = "[FILE.csv | DIRECTORY]",
+        .max_args = 1,
+        .about = "Describes a CSV file: series, rows, frequency, gaps, missing values, "
+                 "columns. A directory, or -m: a pretrained model, its sizes and the memory it takes. "
+                 "With neither: this program.",
+        .examples = "  foretell info sales.csv\n  foretell info --json sales.csv\n"
+                    "  # a pretrained model, with weights of 8 bits\n"
+                    "  foretell info -m chronos:models/chronos-bolt-small,precision=int8\n"};
+    const cli_option options[] = {
+        CLI_OPT_TEXT('m', "model", &spec, "chronos:MODEL[,OPTION=VALUE,..]", "a pretrained model to describe"),
+        CLI_INPUT_OPTIONS(&in), CLI_OPT_HEADING("Messages"),
+        CLI_OPT_FLAG(0, "json", &cli_json, "one JSON object, for an error too"), CLI_END};
     cli_texts args;
     int rc;
     if (!cli_parse(argc, argv, &page, options, &args, &rc)) return rc;
+    if (spec && args.n) return cli_usage_error(page.name, "give a file or a model (-m), not both");
+    if (spec || (args.n && is_directory(args.v[0]))) return model_info(spec, spec ? NULL : args.v[0]);
     if (!args.n) return build_info();
     ftl_panel *panel = NULL;
     ftl_error err;

@@ -125,7 +125,8 @@ typedef struct job {
     const char *path;
     uint64_t seed;
     size_t threads;
-    bool alone; /* the file holds one model */
+    bool alone;       /* the file holds one model */
+    ftl_model *first; /* of the file: others share its weights, if it has any */
     item *items;
     size_t n_items;
     atomic_size_t next;
@@ -143,17 +144,21 @@ static ftl_status find_future(const job *j, const ftl_model *model, const ftl_se
     return err->code = FTL_EDATA;
 }
 
-static void predict_item(const job *j, item *it)
+static void load_item(const job *j, item *it)
 {
     char name[300];
-    ftl_predict_args args = j->predict;
     if (j->alone)
         snprintf(name, sizeof name, "%s", j->path);
     else
         snprintf(name, sizeof name, "%.250s: model %zu", j->path, it->number);
-    ftl_status st = ftl_model_load_text(it->text, it->n, name, &it->model, &it->error);
-    if (!st) st = find_future(j, it->model, &args.future, &it->error);
-    if (st) return;
+    ftl_model_load_like(j->first, it->text, it->n, name, &it->model, &it->error);
+}
+
+static void predict_item(const job *j, item *it)
+{
+    ftl_predict_args args = j->predict;
+    if (!it->model) load_item(j, it);
+    if (it->error.code || find_future(j, it->model, &args.future, &it->error)) return;
     bool gives = ftl_forecaster_capabilities(ftl_model_forecaster(it->model)) & FTL_GIVES_COMPONENTS;
     args.components = args.components || (j->writer.style->format == FTL_LAYOUT_PROPHET && gives);
     ftl_model_predict(it->model, &args, &it->forecast, &it->error);
@@ -174,6 +179,10 @@ static void predict_window(job *j)
     pthread_t threads[MAX_THREADS];
     size_t started = 0;
     j->next = 0;
+    if (!j->first) {
+        load_item(j, &j->items[0]);
+        j->first = j->items[0].model;
+    }
     while (started + 1 < j->threads && started + 1 < j->n_items && !pthread_create(&threads[started], NULL, work, j))
         started++;
     work(j);
@@ -185,7 +194,7 @@ static void clear_window(job *j)
     for (size_t i = 0; i < j->n_items; i++) {
         free(j->items[i].text);
         ftl_forecast_free(j->items[i].forecast);
-        ftl_model_free(j->items[i].model);
+        if (j->items[i].model != j->first) ftl_model_free(j->items[i].model);
     }
     j->n_items = 0;
 }
@@ -230,6 +239,7 @@ static ftl_status predict_all(job *j, source *s, ftl_error *err)
         if (!st && cli_interrupted()) st = (*err = (ftl_error){FTL_ECANCELLED, "interrupted"}).code;
     }
     free(j->items);
+    ftl_model_free(j->first);
     return st;
 }
 

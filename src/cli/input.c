@@ -75,10 +75,12 @@ static bool is_limit(const char *name)
     return !strcmp(name, "cap") || !strcmp(name, "floor");
 }
 
-/* Does the model take further columns as regressors? Its option "regressors" may say no. */
-static bool uses_columns(const ftl_config *config)
+/* What becomes of further columns. The option "regressors" may say no; a model that cannot be opened will say why. */
+static bool uses_columns(const ftl_config *config, bool *need_future)
 {
-    if (!(ftl_forecaster_capabilities(ftl_config_forecaster(config)) & FTL_TAKES_REGRESSORS)) return false;
+    unsigned can = 0;
+    if (ftl_config_capabilities(config, &can, NULL) || !(can & FTL_TAKES_REGRESSORS)) return false;
+    *need_future = !(can & FTL_TAKES_UNKNOWN_FUTURE);
     char *text = NULL;
     bool uses = !ftl_config_text(config, &text, NULL) && !strstr(text, "regressors=false");
     ftl_text_free(text);
@@ -120,6 +122,17 @@ static void name_frequency(const ftl_panel *panel, const cli_input *in, char *ou
     if (!out[0]) strcpy(out, "unknown");
 }
 
+static void note_columns(const char *columns, const cli_input *in, const ftl_config *config)
+{
+    bool need_future = true;
+    if (!uses_columns(config, &need_future))
+        cli_note("columns the model does not use: %s", columns);
+    else if (need_future || in->future_path)
+        cli_note("columns used as regressors: %s", columns);
+    else
+        cli_note("columns of which the past is used: %s (--future gives what is known ahead)", columns);
+}
+
 void cli_describe(const char *path, const ftl_panel *panel, double share, const cli_input *in, const ftl_config *config)
 {
     if (cli_quiet || !ftl_panel_n_series(panel)) return;
@@ -147,9 +160,7 @@ void cli_describe(const char *path, const ftl_panel *panel, double share, const 
     if (ftl_series_time_kind(s) == FTL_TIME_INDEX && first >= SHEET_1990 && last < SHEET_2060)
         cli_note("the times are whole numbers, not dates; if a spreadsheet's days are meant, save them as YYYY-MM-DD");
     list_columns(s, false, columns, sizeof columns);
-    if (columns[0])
-        cli_note(uses_columns(config) ? "columns used as regressors: %s" : "columns the model does not use: %s",
-                 columns);
+    if (columns[0]) note_columns(columns, in, config);
     list_columns(s, true, columns, sizeof columns);
     if (columns[0] && !in->future_path) cli_note("held at their last values: %s", columns);
     if (ftl_panel_ignored(panel)[0]) cli_note("columns left out, not being numbers: %s", ftl_panel_ignored(panel));
@@ -157,7 +168,8 @@ void cli_describe(const char *path, const ftl_panel *panel, double share, const 
 
 ftl_status cli_check_columns(const ftl_panel *panel, const ftl_config *config, ftl_error *err)
 {
-    if (!ftl_panel_n_series(panel) || !uses_columns(config)) return FTL_OK;
+    bool need_future = true;
+    if (!ftl_panel_n_series(panel) || !uses_columns(config, &need_future) || !need_future) return FTL_OK;
     char columns[200];
     list_columns(ftl_panel_series(panel, 0), false, columns, sizeof columns);
     if (!columns[0]) return FTL_OK;
