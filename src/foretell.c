@@ -1,9 +1,11 @@
 /* The forecasters: the one file that knows every system. The first one is the default of the command line. */
+#include "chronos/forecaster.h"
 #include "prophet/prophet.h"
 #include "stats/stats.h"
 
 const ftl_forecaster *const fi_forecasters[] = {
     &prophet_forecaster,
     &naive_forecaster,
+    &chronos_forecaster,
 };
 const size_t fi_n_forecasters = sizeof fi_forecasters / sizeof *fi_forecasters;

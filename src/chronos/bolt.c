@@ -354,6 +354,7 @@ const fi_chronos_family fi_chronos_bolt = {
     .name = "chronos-bolt",
     .pipeline = "ChronosBoltPipeline",
     .sorts_levels = true,
+    .batch_size = 64,
     .open = bolt_open,
     .close = bolt_close,
     .predict = predict,

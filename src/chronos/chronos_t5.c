@@ -430,6 +430,7 @@ const fi_chronos_family fi_chronos_t5 = {
     .name = "chronos-t5",
     .pipeline = "ChronosPipeline",
     .gives_samples = true,
+    .batch_size = 32,
     .open = model_open,
     .close = model_close,
     .predict = predict,
