@@ -40,6 +40,7 @@ ftl_status cli_config(const cli_model *model, ftl_config **out, ftl_error *err)
                  name);
         st = err->code = FTL_EINVAL;
     }
+    if (!st) st = cli_resolve_model(*out, err);
     if (!st && model->country) st = ftl_config_set(*out, "country_holidays", model->country, err);
     for (size_t i = 0; i < model->holidays.n && !st; i++)
         st = ftl_prophet_read_holidays(*out, model->holidays.v[i], err);

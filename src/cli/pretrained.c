@@ -4,6 +4,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *cli_store(void)
+{
+    static char path[4096];
+    const char *own = getenv("FORETELL_MODELS"), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (own && *own)
+        snprintf(path, sizeof path, "%s", own);
+    else if (data && *data)
+        snprintf(path, sizeof path, "%s/foretell/models", data);
+    else
+        snprintf(path, sizeof path, "%s/.local/share/foretell/models", home ? home : "");
+    return path;
+}
+
+static ftl_status resolve_option(ftl_config *config, const char *option, ftl_error *err)
+{
+    char *name = NULL, *directory = NULL;
+    ftl_status st = ftl_config_get(config, option, &name, err);
+    if (!st && *name) st = ftl_hub_resolve(cli_store(), name, &directory, err);
+    if (!st && directory) st = ftl_config_set(config, option, directory, err);
+    ftl_text_free(name);
+    ftl_text_free(directory);
+    return st;
+}
+
+ftl_status cli_resolve_model(ftl_config *config, ftl_error *err)
+{
+    if (strcmp(ftl_forecaster_name(ftl_config_forecaster(config)), "chronos") != 0) return FTL_OK;
+    ftl_status st = resolve_option(config, "model", err);
+    return st ? st : resolve_option(config, "adapter", err);
+}
+
 /* An option of a configuration as a number; 0 where it has none. */
 static double number_of(const ftl_config *config, const char *option)
 {

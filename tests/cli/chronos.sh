@@ -1,0 +1,52 @@
+# Pretrained models, by toys that have learnt nothing: what goes in and what comes out.
+export FORETELL_MODELS=$PWD/store
+t5=$DATA/toy-chronos-t5 bolt=$DATA/toy-chronos-bolt two=$DATA/toy-chronos2
+show models chronos | grep '^  [a-z]'
+for model in $t5 $bolt $two; do show info $model | round 1; done
+show info -m chronos:$bolt,precision=int8 --json | tr ',' '\n' | grep -E 'precision|context_length'
+# forecasts: columns, levels, several series, JSON, paths
+for model in $t5 $bolt $two; do show forecast $DATA/monthly.csv -H 3 -m chronos:$model | round 1; done
+show forecast $DATA/promo.csv -H 2 -m chronos:$bolt,regressors=true --quantiles 0.05,0.5,0.95 | round 1
+show forecast $DATA/promo.csv -H 2 -q -m chronos:$bolt,tails=clamp --quantiles 0.05,0.1,0.5 | round 1
+show forecast $DATA/monthly.csv -H 2 -q -m chronos:$t5 --samples 3 --paths | round 1
+foretell forecast $DATA/monthly.csv -H 2 -q -m chronos:$t5 --seed 1 >one
+foretell forecast $DATA/monthly.csv -H 2 -q -m chronos:$t5 --seed 1 --threads 1 >again
+foretell forecast $DATA/monthly.csv -H 2 -q -m chronos:$t5 --seed 2 >two
+check "the same seed gives the same paths, with any number of threads" cmp one again
+check "another seed gives other paths" test "$(cat one)" != "$(cat two)"
+show forecast $DATA/monthly.csv -H 30 -q -m chronos:$bolt --json | round 1 | cut -c 1-300
+# covariates
+show forecast $DATA/promo.csv -H 2 -m chronos:$two | round 1
+show forecast $DATA/promo.csv --future $DATA/promo_future.csv -m chronos:$two | round 1 | head -n 5
+show forecast $DATA/promo.csv --future $DATA/promo_future.csv -q -m "chronos:$two,categorical=promo" | round 1 | head -n 3
+show forecast $DATA/promo.csv -H 2 -q -m chronos:$two,regressors=false | round 1
+for size in 1 2 64; do foretell forecast $DATA/promo.csv -H 20 -q -m chronos:$two,batch_size=$size >size-$size; done
+check "the size of a batch changes nothing" cmp size-1 size-64
+check "nor does a batch of one series" cmp size-2 size-64
+# fit and predict, from another folder
+foretell fit $DATA/promo.csv -q -m chronos:$two -o models.json
+foretell forecast $DATA/promo.csv -H 2 -q -m chronos:$two >directly
+mkdir elsewhere && (cd elsewhere && foretell predict ../models.json -H 2 -q) >by-file
+check "a saved model forecasts the same" cmp directly by-file
+perl -pe 's|("directory":")[^"]*|$1/nowhere|' models.json >lost.json
+show predict lost.json -H 2
+show plot $DATA/monthly.csv -H 6 -m chronos:$bolt -q -o picture.svg
+check "a picture is drawn" grep -q '</svg>' picture.svg
+# embeddings
+show embed $DATA/mixed.csv -q -m chronos:$two --ignore-col none --pool mean 2>&1 | cut -d, -f1-5 | round 2
+show embed $DATA/monthly.csv -q -m chronos:$bolt | cut -d, -f1-5 | round 2
+show embed $DATA/monthly.csv -q -m chronos:$bolt --pool mean --json | cut -c 1-140 | round 2
+# mistakes
+show forecast $DATA/monthly.csv -H 2 -q -m chronos
+show forecast $DATA/monthly.csv -H 2 -q -m chronos:no-such-model
+show forecast $DATA/monthly.csv -H 2 -q -m chronos:./no-such-folder
+show forecast $DATA/monthly.csv -H 2 -q -m chronos:$DATA/monthly.csv
+show forecast $DATA/monthly.csv -H 2 -q -m chronos:$DATA
+show forecast $DATA/monthly.csv -H 2 -q -m chronos:$bolt,presicion=bf16
+show forecast $DATA/monthly.csv -H 2 -q -m chronos:$bolt,context_length=100000
+show forecast $DATA/monthly.csv -H 2 -q -m chronos:$bolt --samples 10
+show forecast $DATA/monthly.csv -H 2 -q -m chronos:$bolt --components
+show embed $DATA/monthly.csv -q -m prophet
+show embed $DATA/monthly.csv -q
+show info -m chronos:$bolt $DATA/monthly.csv
+show forecast $DATA/mixed.csv -H 2 -q -m chronos:$bolt --on-error skip | round 1
