@@ -152,7 +152,7 @@ static ftl_status chronos2_open(const fi_chronos_source *source, ftl_chronos_fac
     facts->context_length = m->context_length;
     facts->prediction_length = m->max_ahead * config.patch;
     facts->d_model = config.d_model;
-    facts->n_parameters = m->net.params.size;
+    for (size_t i = 0; i < m->net.params.n; i++) facts->n_parameters += m->net.params.item[i]->size;
     facts->weight_bytes = m->net.params.bytes;
     facts->levels = m->levels;
     facts->n_levels = config.n_levels;

@@ -479,19 +479,23 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Quantiles of row h: those of the paths as they are; a network's own are sorted, then taken at the levels asked for. */
-static void put_quantiles(const call *c, const chronos_model *m, const ftl_chronos_result *r, size_t h,
-                          ftl_forecast *fc)
+/*
+ * Point and quantiles of row h: mean and quantiles of the paths as they are; a network's own quantiles, which may cross,
+ * are sorted, then taken at the levels asked for, the point being their median.
+ */
+static void put_row(const call *c, const chronos_model *m, const ftl_chronos_result *r, size_t h, ftl_forecast *fc)
 {
     double *q = fc->q + h * fc->n_levels, unit = m->lines[0].unit;
     if (r->samples) {
         for (size_t k = 0; k < fc->n_levels; k++) q[k] = unit * (double)r->quantiles[k * r->horizon + h];
+        fc->point[h] = unit * (double)r->point[h];
         return;
     }
     for (size_t k = 0; k < r->n_levels; k++) c->column[k] = unit * (double)r->quantiles[k * r->horizon + h];
     qsort(c->column, r->n_levels, sizeof *c->column, ascending);
     for (size_t k = 0; k < fc->n_levels; k++)
         q[k] = level_of(r->levels, c->column, r->n_levels, fc->levels[k], m->s.tails);
+    fc->point[h] = level_of(r->levels, c->column, r->n_levels, 0.5, m->s.tails);
 }
 
 static ftl_status put_samples(const chronos_model *m, const ftl_predict_args *a, const ftl_chronos_result *r,
@@ -522,10 +526,7 @@ static bool take(void *user, const ftl_chronos_result *r)
     }
     fc->point_kind = r->samples ? "mean" : "median";
     memcpy(fc->ds, ftl_series_times(a->future), r->horizon * sizeof *fc->ds);
-    for (size_t h = 0; h < r->horizon; h++) {
-        fc->point[h] = m->lines[0].unit * (double)r->point[h];
-        put_quantiles(c, m, r, h, fc);
-    }
+    for (size_t h = 0; h < r->horizon; h++) put_row(c, m, r, h, fc);
     c->out[r->task] = fc;
     return true;
 }

@@ -305,7 +305,10 @@ static ftl_status check_args(const ftl_model *m, const ftl_predict_args *a, ftl_
     if (a->sampled_quantiles && !a->n_samples)
         return fi_fail(err, FTL_EINVAL, "quantiles from samples need a number of samples");
     if (a->n_samples && !(can & FTL_GIVES_SAMPLES))
-        return fi_fail(err, FTL_EINVAL, "%s gives no sample paths", f->name);
+        return fi_fail(err, FTL_EINVAL,
+                       takes(f, FTL_GIVES_SAMPLES) ? "this model of %s gives no sample paths"
+                                                   : "%s gives no sample paths",
+                       f->name);
     if (a->components && !(can & FTL_GIVES_COMPONENTS))
         return fi_fail(err, FTL_EINVAL, "%s has no components", f->name);
     if (a->history && !(can & FTL_GIVES_HISTORY))

@@ -14,7 +14,10 @@ typedef struct entry {
     fi_role role;
 } entry;
 
-static fi_role role_of(const fi_param *param) { return ((const entry *)(const void *)param)->role; }
+static fi_role role_of(const fi_param *param)
+{
+    return ((const entry *)(const void *)param)->role;
+}
 
 fi_param *fi_params_add(fi_params *params, fi_role role, int n_dims, const size_t *shape, const char *format, ...)
 {
@@ -53,8 +56,7 @@ fi_param *fi_params_find(const fi_params *params, const char *name)
 static void shape_text(fi_buf *buf, int n_dims, const size_t *shape)
 {
     fi_buf_char(buf, '[');
-    for (int i = 0; i < n_dims; i++)
-        fi_buf_printf(buf, "%s%zu", i ? ", " : "", shape[i]);
+    for (int i = 0; i < n_dims; i++) fi_buf_printf(buf, "%s%zu", i ? ", " : "", shape[i]);
     fi_buf_char(buf, ']');
 }
 
@@ -83,16 +85,24 @@ static ftl_status read_stored(const fi_weights *weights, const fi_stored *stored
     return st;
 }
 
-/* The stored tensor of a parameter, its shape checked. */
+/* Whole numbers would be read as they stand, but no weights are stored so: the file means something else. */
+static ftl_status check_type(const fi_weights *weights, const fi_stored *stored, ftl_error *err)
+{
+    if (stored->type == FI_F32 || stored->type == FI_F64 || stored->type == FI_F16 || stored->type == FI_BF16)
+        return FTL_OK;
+    return fi_fail(err, FTL_EDATA, "%s: tensor '%s' is %s, but must be F32, F64, F16 or BF16; the file is no model's",
+                   fi_weights_path(weights), stored->name, fi_dtype_name(stored->type));
+}
+
+/* The stored tensor of a parameter, its type and shape checked. */
 static ftl_status find_stored(const fi_weights *weights, const fi_param *param, const fi_stored **out, ftl_error *err)
 {
     const fi_stored *stored = *out = fi_weights_find(weights, param->name);
     size_t shape[FI_MAX_DIMS];
     stored_shape(param, shape);
     bool same = stored && stored->n_dims == param->n_dims;
-    for (int i = 0; same && i < param->n_dims; i++)
-        same = stored->shape[i] == shape[i];
-    if (same) return FTL_OK;
+    for (int i = 0; same && i < param->n_dims; i++) same = stored->shape[i] == shape[i];
+    if (same) return check_type(weights, stored, err);
     fi_buf text = {0};
     shape_text(&text, param->n_dims, shape);
     if (stored) {
@@ -120,8 +130,7 @@ static ftl_status check_all(const fi_params *params, const fi_weights *weights, 
 {
     ftl_status st = check_declared(params, err);
     const fi_stored *stored;
-    for (size_t i = 0; i < params->n && !st; i++)
-        st = find_stored(weights, params->item[i], &stored, err);
+    for (size_t i = 0; i < params->n && !st; i++) st = find_stored(weights, params->item[i], &stored, err);
     return st;
 }
 

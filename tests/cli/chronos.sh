@@ -6,15 +6,15 @@ for model in $t5 $bolt $two; do show info $model | round 1; done
 show info -m chronos:$bolt,precision=int8 --json | tr ',' '\n' | grep -E 'precision|context_length'
 # forecasts: columns, levels, several series, JSON, paths
 for model in $t5 $bolt $two; do show forecast $DATA/monthly.csv -H 3 -m chronos:$model | round 1; done
-show forecast $DATA/promo.csv -H 2 -m chronos:$bolt,regressors=true --quantiles 0.05,0.5,0.95 | round 1
-show forecast $DATA/promo.csv -H 2 -q -m chronos:$bolt,tails=clamp --quantiles 0.05,0.1,0.5 | round 1
+show forecast $DATA/promo.csv -H 2 -m chronos:$bolt --level 90 | round 1
+show forecast $DATA/promo.csv -H 2 -q -m chronos:$bolt,tails=clamp --level 50,80,90 | round 1
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:$t5 --samples 3 --paths | round 1
 foretell forecast $DATA/monthly.csv -H 2 -q -m chronos:$t5 --seed 1 >one
 foretell forecast $DATA/monthly.csv -H 2 -q -m chronos:$t5 --seed 1 --threads 1 >again
 foretell forecast $DATA/monthly.csv -H 2 -q -m chronos:$t5 --seed 2 >two
 check "the same seed gives the same paths, with any number of threads" cmp one again
 check "another seed gives other paths" test "$(cat one)" != "$(cat two)"
-show forecast $DATA/monthly.csv -H 30 -q -m chronos:$bolt --json | round 1 | cut -c 1-300
+show forecast $DATA/monthly.csv -H 30 -q -m chronos:$bolt --json | tail -n +3 | round 1 | tr '[' '\n' | cut -c 1-70 | head -n 9
 # covariates
 show forecast $DATA/promo.csv -H 2 -m chronos:$two | round 1
 show forecast $DATA/promo.csv --future $DATA/promo_future.csv -m chronos:$two | round 1 | head -n 5
@@ -35,7 +35,7 @@ check "a picture is drawn" grep -q '</svg>' picture.svg
 # embeddings
 show embed $DATA/mixed.csv -q -m chronos:$two --ignore-col none --pool mean 2>&1 | cut -d, -f1-5 | round 2
 show embed $DATA/monthly.csv -q -m chronos:$bolt | cut -d, -f1-5 | round 2
-show embed $DATA/monthly.csv -q -m chronos:$bolt --pool mean --json | cut -c 1-140 | round 2
+show embed $DATA/monthly.csv -q -m chronos:$bolt --pool mean --json | tail -n +3 | cut -c 1-110 | round 2
 # mistakes
 show forecast $DATA/monthly.csv -H 2 -q -m chronos
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:no-such-model
