@@ -271,8 +271,6 @@ ftl_csv_options cli_csv_options(const cli_input *in, bool future);
 ftl_status cli_freq(cli_input *in, const ftl_freq **freq, ftl_error *err);
 /* A configuration from -m, --country and --holidays; spec NULL: the default model. */
 ftl_status cli_config(const cli_model *model, ftl_config **out, ftl_error *err);
-/* The folder of models that have names: $FORETELL_MODELS, else foretell/models in $XDG_DATA_HOME or ~/.local/share. */
-const char *cli_store(void);
 /* Puts directories in place of the names of pretrained models and adapters in a configuration. */
 ftl_status cli_resolve_model(ftl_config *config, ftl_error *err);
 /*

@@ -4,19 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *cli_store(void)
-{
-    static char path[4096];
-    const char *own = getenv("FORETELL_MODELS"), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    if (own && *own)
-        snprintf(path, sizeof path, "%s", own);
-    else if (data && *data)
-        snprintf(path, sizeof path, "%s/foretell/models", data);
-    else
-        snprintf(path, sizeof path, "%s/.local/share/foretell/models", home ? home : "");
-    return path;
-}
-
 static ftl_status resolve_option(ftl_config *config, const char *option, ftl_error *err)
 {
     char *name = NULL, *directory = NULL;
