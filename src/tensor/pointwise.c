@@ -3,6 +3,8 @@
 #include "tensor/rows.h"
 #include "tensor/vector.h"
 
+#include <math.h>
+
 /* What a task computes: y [n] from a [n] and b, which is repeated after `period` numbers. */
 typedef struct run {
     const fi_row_kernels *k;
@@ -336,9 +338,10 @@ fi_node *fi_dropout(fi_graph *g, fi_node *x, float p)
     if (!(p > 0.0f && p < 1.0f)) return fi_graph_fail(g, "dropout: %g is not in [0, 1)", (double)p);
     fi_node *node = fi_node_new(g, &op, x->n_dims, x->shape, sizeof(fi_dropout_mask));
     if (!node) return NULL;
-    *(fi_dropout_mask *)node->attr = (fi_dropout_mask){.stream = (uint32_t)node->index,
-                                                       .threshold = (uint32_t)((double)p * 0x1p32),
-                                                       .scale = (float)(1.0 / (1.0 - (double)p))};
+    float share = fmaxf(roundf(p * 65536.0f), 1.0f); /* dropped, of 65536; the scale makes up for just those */
+    share = fminf(share, 65535.0f);
+    *(fi_dropout_mask *)node->attr = (fi_dropout_mask){
+        .stream = (uint32_t)node->index, .threshold = (uint32_t)share, .scale = 65536.0f / (65536.0f - share)};
     fi_node_input(g, node, x);
     return node;
 }

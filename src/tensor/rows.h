@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Which elements dropout keeps: element i by 32 random bits of (seed, step, stream, i), the same on every processor. */
+/* Which elements dropout keeps: element i by 16 random bits of (seed, step, stream, i), the same on every processor. */
 typedef struct fi_dropout_mask {
     uint64_t seed, step;
-    uint32_t stream, threshold; /* kept where the bits are >= threshold */
+    uint32_t stream, threshold; /* kept where the bits are >= threshold, of 65536 */
     float scale;
 } fi_dropout_mask;
 
@@ -23,7 +23,7 @@ typedef struct fi_row_kernels {
     void (*affine)(float *y, const float *x, float scale, float shift, size_t n, bool add); /* scale x + shift */
     void (*sum)(float *y, const float *a, const float *b, size_t n);                        /* a + b */
     void (*product)(float *y, const float *a, const float *b, size_t n, bool add);
-    /* Elements first .. first + n of an array; first is a multiple of 64. */
+    /* Elements first .. first + n of an array; first is a multiple of 128. */
     void (*dropout)(float *y, const float *x, const fi_dropout_mask *mask, size_t first, size_t n, bool add);
 
     /* out [d] (+)= sum over rows, ld apart, of a b (b NULL: of a) */

@@ -127,18 +127,18 @@ FI_INLINE void random_bits(const fi_dropout_mask *mask, uint64_t counter, fi_vi 
     for (int k = 0; k < 4; k++) bits[k] = (fi_vi)((even[k] & 0xFFFFFFFFu) | odd[k] << 32);
 }
 
-/* Element 64 b + 16 k + l has word k of block 16 b + l, whatever FI_LANES is. */
+/* Element 128 b + 32 k + 16 h + l has half h of word k of block 16 b + l, whatever FI_LANES is. */
 static void dropout(float *y, const float *x, const fi_dropout_mask *mask, size_t first, size_t n, bool add)
 {
-    const fi_vi flip = (fi_vi){0} + INT32_MIN; /* comparing unsigned numbers as signed ones */
-    const fi_vi threshold = ((fi_vi){0} + (int32_t)mask->threshold) ^ flip;
-    for (size_t j = 0; j < n; j += 64)
+    const fi_vi threshold = (fi_vi){0} + (int32_t)mask->threshold;
+    for (size_t j = 0; j < n; j += 128)
         for (size_t l = 0; l < 16; l += FI_LANES) {
             fi_vi bits[4];
-            random_bits(mask, (first + j) / 4 + l, bits);
-            for (size_t k = 0, i = j + l; k < 4 && i < n; k++, i += 16) {
+            random_bits(mask, (first + j) / 8 + l, bits);
+            for (size_t k = 0, i = j + l; k < 8 && i < n; k++, i += 16) {
                 const size_t m = n - i < FI_LANES ? n - i : FI_LANES;
-                fi_vf kept = fi_v_select((bits[k] ^ flip) >= threshold, V(x) * mask->scale, fi_v_set(0.0f));
+                const fi_vi half = (k % 2 ? bits[k / 2] >> 16 : bits[k / 2]) & 0xFFFF;
+                fi_vf kept = fi_v_select(half >= threshold, V(x) * mask->scale, fi_v_set(0.0f));
                 store(y + i, m, add ? V(y) + kept : kept);
             }
         }
