@@ -21,17 +21,27 @@ enum { ROWS = 4, VECS = 3 };
 #else
 enum { ROWS = 4, VECS = 2 };
 #endif
-enum { BLOCK = VECS * FI_LANES, MAX_KEYS = 256, MAX_BLOCKS = 12 };
+enum { BLOCK = VECS * FI_LANES, MAX_KEYS = 128, MAX_BLOCKS = 12, AHEAD = 12 };
 
 FI_INLINE size_t up_to(size_t n, size_t multiple)
 {
     return (n + multiple - 1) / multiple * multiple;
 }
 
-/* sum[r][v] += sum over k of a(r, k) b[k][v]; a(r, k) at a[r * lda + k] if `by_row`, else at a[k * lda + r]. */
-FI_INLINE void tile_sums(const size_t vecs, const bool by_row, const float *a, size_t lda, const float *b, size_t ldb,
-                         size_t n, fi_vf sum[ROWS][VECS])
+/*
+ * C [ROWS][vecs vectors] = (more: C +) sum over k < n of a(r, k) b[k][..], a(r, k) at a[r * lda + k] if `by_row`, else at
+ * a[k * lda + r]. In functions of their own, where nothing else wants the registers.
+ */
+FI_INLINE void tile_of(const size_t vecs, const bool by_row, const float *a, size_t lda, const float *b, size_t ldb,
+                       size_t n, float *c, size_t ldc, bool more)
 {
+    fi_vf sum[ROWS][VECS] = {{{0}}};
+    if (more) {
+#pragma GCC unroll 8
+        for (size_t r = 0; r < ROWS; r++)
+#pragma GCC unroll 3
+            for (size_t v = 0; v < vecs; v++) sum[r][v] = fi_v_load(c + r * ldc + v * FI_LANES);
+    }
     for (size_t k = 0; k < n; k++) {
         fi_vf x[VECS];
 #pragma GCC unroll 3
@@ -43,36 +53,29 @@ FI_INLINE void tile_sums(const size_t vecs, const bool by_row, const float *a, s
             for (size_t v = 0; v < vecs; v++) sum[r][v] += y * x[v];
         }
     }
+#pragma GCC unroll 8
+    for (size_t r = 0; r < ROWS; r++)
+#pragma GCC unroll 3
+        for (size_t v = 0; v < vecs; v++) fi_v_store(c + r * ldc + v * FI_LANES, sum[r][v]);
 }
 
-/* Calls f(1, ..), f(2, ..) or f(VECS, ..), so that the number of vectors is a constant inside. */
-#define WITH_VECS(vecs, f, ...)                                                                                        \
-    do {                                                                                                               \
-        if ((vecs) == 1)                                                                                               \
-            f(1, __VA_ARGS__);                                                                                         \
-        else if ((vecs) == 2)                                                                                          \
-            f(2, __VA_ARGS__);                                                                                         \
-        else                                                                                                           \
-            f(VECS, __VA_ARGS__);                                                                                      \
-    } while (0)
+typedef void tile_fn(const float *a, size_t lda, const float *b, size_t ldb, size_t n, float *c, size_t ldc, bool more);
 
-FI_INLINE void add_strip(const size_t vecs, const bool by_row, const float *a, size_t lda, size_t rows, const float *b,
-                         size_t ldb, size_t n, float *c, size_t ldc)
-{
-    for (size_t i = 0; i < rows; i += ROWS) {
-        fi_vf sum[ROWS][VECS];
-        float *to = c + i * ldc;
-#pragma GCC unroll 8
-        for (size_t r = 0; r < ROWS; r++)
-#pragma GCC unroll 3
-            for (size_t v = 0; v < vecs; v++) sum[r][v] = fi_v_load(to + r * ldc + v * FI_LANES);
-        tile_sums(vecs, by_row, by_row ? a + i * lda : a + i, lda, b, ldb, n, sum);
-#pragma GCC unroll 8
-        for (size_t r = 0; r < ROWS; r++)
-#pragma GCC unroll 3
-            for (size_t v = 0; v < vecs; v++) fi_v_store(to + r * ldc + v * FI_LANES, sum[r][v]);
+#define TILE(name, vecs, by_row)                                                                                       \
+    static __attribute__((noinline)) void name(const float *a, size_t lda, const float *b, size_t ldb, size_t n,       \
+                                               float *c, size_t ldc, bool more)                                        \
+    {                                                                                                                  \
+        tile_of(vecs, by_row, a, lda, b, ldb, n, c, ldc, more);                                                        \
     }
-}
+TILE(rows_1, 1, true)
+TILE(rows_2, 2, true)
+TILE(rows_all, VECS, true)
+TILE(columns_1, 1, false)
+TILE(columns_2, 2, false)
+TILE(columns_all, VECS, false)
+
+static tile_fn *const row_tile[] = {NULL, rows_1, rows_2, rows_all}, /* by the number of vectors */
+    *const column_tile[] = {NULL, columns_1, columns_2, columns_all};
 
 /* C [rows, columns] += A B; rows is rounded up to ROWS, columns to FI_LANES, and all three have room for that. */
 static void add_rows(const float *a, size_t lda, size_t rows, const float *b, size_t ldb, size_t n, float *c,
@@ -80,7 +83,7 @@ static void add_rows(const float *a, size_t lda, size_t rows, const float *b, si
 {
     for (size_t left = (columns + FI_LANES - 1) / FI_LANES, vecs; left; left -= vecs) {
         vecs = left == 4 ? 2 : left < VECS ? left : VECS; /* 2 + 2 is faster than 3 + 1 */
-        WITH_VECS(vecs, add_strip, true, a, lda, rows, b, ldb, n, c, ldc);
+        for (size_t i = 0; i < rows; i += ROWS) row_tile[vecs](a + i * lda, lda, b, ldb, n, c + i * ldc, ldc, true);
         b += vecs * FI_LANES;
         c += vecs * FI_LANES;
     }
@@ -89,12 +92,19 @@ static void add_rows(const float *a, size_t lda, size_t rows, const float *b, si
 /* C [rows, BLOCK] += A' B for the first `vecs` vectors of a block; A [n, rows]. */
 static void add_columns(size_t vecs, const float *a, size_t lda, size_t rows, const float *b, size_t n, float *c)
 {
-    WITH_VECS(vecs, add_strip, false, a, lda, rows, b, BLOCK, n, c, BLOCK);
+    for (size_t i = 0; i < rows; i += ROWS) column_tile[vecs](a + i, lda, b, BLOCK, n, c + i * BLOCK, BLOCK, true);
+}
+
+/* Rows of one head lie far apart, which the processor does not foresee. */
+FI_INLINE void fetch_row(const float *row, size_t columns)
+{
+    for (size_t c = 0; c < columns; c += 16) __builtin_prefetch(row + c);
 }
 
 /* to [columns][BLOCK] = factor times rows from .. from + n (at most BLOCK) of x, turned; zeros behind the last row. */
 static void turn_in(const float *x, size_t ld, size_t n, size_t columns, float factor, float *to)
 {
+    for (size_t i = 0; i < n; i++) fetch_row(x + i * ld, columns);
     for (size_t i = 0; i < up_to(n, FI_LANES); i += FI_LANES)
         for (size_t c = 0; c < columns; c += FI_LANES) {
             fi_vf v[FI_LANES];
@@ -145,6 +155,7 @@ typedef struct keys {
 static void copy_rows(const float *x, size_t ld_x, const size_t *at, size_t n, size_t columns, float *to, size_t ld)
 {
     for (size_t i = 0; i < n; i++) {
+        if (i + AHEAD < n) fetch_row(x + at[i + AHEAD] * ld_x, columns);
         memcpy(to + i * ld, x + at[i] * ld_x, columns * sizeof *x);
         for (size_t c = columns; c < ld; c++) to[i * ld + c] = 0;
     }
@@ -166,26 +177,24 @@ static bool next_keys(const fi_head *h, size_t end, keys *b)
 /* ---- scores ---- */
 
 /* s [keys][BLOCK] = scores of the queries of qt [d][BLOCK], the first of them at `position`; top: the largest so far. */
-FI_INLINE void scores_of(const size_t vecs, const fi_head *h, const keys *b, const float *qt, size_t position, float *s,
-                         fi_vf *top)
+static void scores_of(size_t vecs, const fi_head *h, const keys *b, const float *qt, size_t position, float *s,
+                      fi_vf *top)
 {
     fi_vi lane;
     for (int i = 0; i < FI_LANES; i++) lane[i] = i;
     for (size_t j = 0; j < b->n; j += ROWS) {
-        fi_vf sum[ROWS][VECS] = {{{0}}};
-        tile_sums(vecs, true, b->k + j * b->ld_k, b->ld_k, qt, BLOCK, h->d, sum);
-#pragma GCC unroll 8
-        for (size_t r = 0; r < ROWS; r++) {
-            const size_t key = b->at[j + r];
-#pragma GCC unroll 3
+        row_tile[vecs](b->k + j * b->ld_k, b->ld_k, qt, BLOCK, h->d, s + j * BLOCK, BLOCK, false);
+        for (size_t r = j; r < j + ROWS; r++) {
+            const size_t key = b->at[r];
             for (size_t v = 0; v < vecs; v++) {
-                fi_vf x = sum[r][v];
+                float *at = s + r * BLOCK + v * FI_LANES;
+                fi_vf x = fi_v_load(at);
                 if (h->bias) x += fi_v_load(h->bias + position + v * FI_LANES - key);
                 if (h->causal && key > position) {
                     int32_t after = (int32_t)(key - position) - (int32_t)(v * FI_LANES);
                     x = fi_v_select(lane < after, fi_v_set(-INFINITY), x);
                 }
-                fi_v_store(s + (j + r) * BLOCK + v * FI_LANES, x);
+                if (h->bias || h->causal) fi_v_store(at, x);
                 top[v] = fi_v_max(x, top[v]);
             }
         }
@@ -265,7 +274,7 @@ static void forward_keys(const fi_head *h, const keys *b, const forward_block *x
 {
     fi_vf before[VECS], top[VECS], more[VECS];
     for (size_t v = 0; v < vecs; v++) before[v] = top[v] = fi_v_load(x->top + v * FI_LANES);
-    WITH_VECS(vecs, scores_of, h, b, x->qt, position, s, top);
+    scores_of(vecs, h, b, x->qt, position, s, top);
     exponentials(vecs, s, b->n, top, more);
     for (size_t v = 0; v < vecs; v++) {
         fi_vf shrink = fi_v_exp_low(before[v] - top[v]);
@@ -301,7 +310,7 @@ static void forward_out(const fi_head *h, const forward_block *x, size_t from, s
     }
 }
 
-static void attend(const fi_head *h, size_t from, size_t to, float *scratch)
+static void attend_blocks(const fi_head *h, size_t from, size_t to, float *scratch)
 {
     keys b;
     float *now = scratch;
@@ -329,6 +338,93 @@ static void attend(const fi_head *h, size_t from, size_t to, float *scratch)
             forward_out(h, &x, i, end - i < BLOCK ? end - i : BLOCK, mean);
         }
     }
+}
+
+/* ---- few queries: numbers of a row across the lanes ---- */
+
+enum { FEW = FI_LANES / 2 }; /* up to here the lanes are better used so */
+
+/* s[j] = q . k[at[j]] */
+static void dots(const fi_head *h, const float *q, const size_t *at, size_t n, float *s)
+{
+    const size_t whole = h->d / FI_LANES * FI_LANES;
+    for (size_t j = 0; j < n; j += FI_LANES) {
+        fi_vf sum[FI_LANES];
+        size_t rows = n - j < FI_LANES ? n - j : FI_LANES;
+        for (size_t r = 0; r < FI_LANES; r++) {
+            const float *k = h->k + at[r < rows ? j + r : j] * h->ld_k;
+            if (j + r + AHEAD < n) fetch_row(h->k + at[j + r + AHEAD] * h->ld_k, h->d);
+            sum[r] = (fi_vf){0};
+            for (size_t c = 0; c < whole; c += FI_LANES) sum[r] += fi_v_load(q + c) * fi_v_load(k + c);
+            if (whole < h->d) sum[r] += fi_v_load(q + whole) * fi_v_load_part(k + whole, h->d - whole);
+        }
+        fi_vf dot = fi_v_sums(sum);
+        if (rows == FI_LANES)
+            fi_v_store(s + j, dot);
+        else
+            fi_v_store_part(s + j, dot, rows);
+    }
+}
+
+/* out = sum over j of p[j] v[at[j]], even and odd ones apart */
+static void combine(const fi_head *h, const float *p, const size_t *at, size_t n, float *out)
+{
+    enum { WIDE = 4 }; /* vectors at a time */
+    for (size_t c = 0; c < h->dv; c += WIDE * FI_LANES) {
+        fi_vf sum[2][WIDE] = {{{0}}};
+        const size_t columns = h->dv - c, vecs = columns < WIDE * FI_LANES ? columns / FI_LANES : WIDE;
+        const size_t rest = vecs < WIDE ? columns % FI_LANES : 0;
+        for (size_t j = 0; j < n; j++) {
+            const float *v = h->v + at[j] * h->ld_v + c;
+            if (j + AHEAD < n) fetch_row(h->v + at[j + AHEAD] * h->ld_v + c, columns);
+            if (vecs == WIDE) {
+#pragma GCC unroll 4
+                for (size_t i = 0; i < WIDE; i++) sum[j & 1][i] += p[j] * fi_v_load(v + i * FI_LANES);
+                continue;
+            }
+            for (size_t i = 0; i < vecs; i++) sum[j & 1][i] += p[j] * fi_v_load(v + i * FI_LANES);
+            if (rest) sum[j & 1][vecs] += p[j] * fi_v_load_part(v + vecs * FI_LANES, rest);
+        }
+        for (size_t i = 0; i < vecs; i++) fi_v_store(out + c + i * FI_LANES, sum[0][i] + sum[1][i]);
+        if (rest) fi_v_store_part(out + c + vecs * FI_LANES, sum[0][vecs] + sum[1][vecs], rest);
+    }
+}
+
+static float softmax(const float *x, const float *mask, float *y, size_t n);
+
+static void attend_few(const fi_head *h, float *scratch)
+{
+    float *now = scratch, *q = carve(&now, up_to(h->d, FI_LANES)), *p = carve(&now, h->n_k);
+    size_t *at = (size_t *)(void *)now, n_seen = 0;
+    for (size_t j = 0; j < h->n_k; j++)
+        if (!h->mask || h->mask[j * h->ld_mask] != 0.0f) at[n_seen++] = j;
+    for (size_t i = 0; i < h->n_q; i++) {
+        const size_t position = h->first + i;
+        size_t n = n_seen;
+        float *out = h->out + i * h->ld_out, lse = INFINITY;
+        while (h->causal && n > 0 && at[n - 1] > position) n--;
+        if (n == 0) {
+            mean_of_values(h, out);
+        } else if (n == 1 && !h->lse) {
+            memcpy(out, h->v + at[0] * h->ld_v, h->dv * sizeof *out);
+        } else {
+            for (size_t c = 0; c < up_to(h->d, FI_LANES); c++)
+                q[c] = c < h->d ? h->q[i * h->ld_q + c] * h->scale : 0.0f;
+            dots(h, q, at, n, p);
+            for (size_t j = 0; h->bias && j < n; j++) p[j] += *(h->bias + position - at[j]);
+            lse = softmax(p, NULL, p, n);
+            combine(h, p, at, n, out);
+        }
+        if (h->lse) h->lse[i * h->ld_lse] = lse;
+    }
+}
+
+static void attend(const fi_head *h, size_t from, size_t to, float *scratch)
+{
+    if (h->n_q <= FEW && h->n_k <= FI_SCRATCH_BYTES / sizeof(float) / 4)
+        attend_few(h, scratch);
+    else
+        attend_blocks(h, from, to, scratch);
 }
 
 /* ---- backward ---- */
@@ -381,18 +477,14 @@ static void back_begin(const fi_head *h, const keys *b, const back_block *x, siz
 }
 
 /* t [keys][BLOCK] = p (dp - along), the gradient of the scores; p = s, dp = V dout'. */
-FI_INLINE void score_grads(const size_t vecs, const fi_head *h, const keys *b, const back_block *x, const float *s,
-                           float *t)
+static void score_grads(size_t vecs, const fi_head *h, const keys *b, const back_block *x, const float *s, float *t)
 {
     for (size_t j = 0; j < b->n; j += ROWS) {
-        fi_vf sum[ROWS][VECS] = {{{0}}};
-        tile_sums(vecs, true, b->v + j * b->ld_v, b->ld_v, x->gt, BLOCK, h->dv, sum);
-#pragma GCC unroll 8
-        for (size_t r = 0; r < ROWS; r++)
-#pragma GCC unroll 3
+        row_tile[vecs](b->v + j * b->ld_v, b->ld_v, x->gt, BLOCK, h->dv, t + j * BLOCK, BLOCK, false);
+        for (size_t r = j; r < j + ROWS; r++)
             for (size_t v = 0; v < vecs; v++) {
-                size_t at = (j + r) * BLOCK + v * FI_LANES;
-                fi_v_store(t + at, fi_v_load(s + at) * (sum[r][v] - fi_v_load(x->along + v * FI_LANES)));
+                size_t at = r * BLOCK + v * FI_LANES;
+                fi_v_store(t + at, fi_v_load(s + at) * (fi_v_load(t + at) - fi_v_load(x->along + v * FI_LANES)));
             }
     }
 }
@@ -421,9 +513,9 @@ static void back_keys_of_block(const fi_head *h, const keys *b, const back_block
         shift[v] = fi_v_load(x->lse + v * FI_LANES);
         unused[v] = shift[v];
     }
-    WITH_VECS(vecs, scores_of, h, b, x->qt, position, y->s, unused);
+    scores_of(vecs, h, b, x->qt, position, y->s, unused);
     exponentials(vecs, y->s, b->n, shift, unused);
-    WITH_VECS(vecs, score_grads, h, b, x, y->s, y->t);
+    score_grads(vecs, h, b, x, y->s, y->t);
     if (h->dbias) add_bias_grads(h, b, vecs, position, y->t);
     if (h->dv_) add_rows(y->s, BLOCK, b->n, x->g, x->wide_g, vecs * FI_LANES, y->dv, x->wide_g, h->dv);
     if (h->dk) add_rows(y->t, BLOCK, b->n, x->q, x->wide_q, vecs * FI_LANES, y->dk, x->wide_q, h->d);

@@ -108,9 +108,6 @@ FI_INLINE float fi_v_max_of(fi_vf v)
     return s[0];
 }
 
-/* Rows become columns: log2(FI_LANES) perfect shuffles of all numbers. */
-FI_INLINE void fi_v_transpose(fi_vf v[FI_LANES])
-{
 #if FI_LANES == 16
 #define FI_ZIP(a, b, from)                                                                                             \
     __builtin_shufflevector(a, b, from, from + 16, from + 1, from + 17, from + 2, from + 18, from + 3, from + 19,      \
@@ -121,6 +118,10 @@ FI_INLINE void fi_v_transpose(fi_vf v[FI_LANES])
 #else
 #define FI_ZIP(a, b, from) __builtin_shufflevector(a, b, from, from + 4, from + 1, from + 5)
 #endif
+
+/* Rows become columns: log2(FI_LANES) perfect shuffles of all numbers. */
+FI_INLINE void fi_v_transpose(fi_vf v[FI_LANES])
+{
     fi_vf t[FI_LANES];
 #pragma GCC unroll 4
     for (int step = 1; step < FI_LANES; step *= 2) {
@@ -132,7 +133,16 @@ FI_INLINE void fi_v_transpose(fi_vf v[FI_LANES])
 #pragma GCC unroll 16
         for (int i = 0; i < FI_LANES; i++) v[i] = t[i];
     }
-#undef FI_ZIP
+}
+
+/* The sum over the lanes of each v, halves added to halves, in one vector; v is used up. */
+FI_INLINE fi_vf fi_v_sums(fi_vf v[FI_LANES])
+{
+#pragma GCC unroll 4
+    for (int half = FI_LANES / 2; half; half /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < half; i++) v[i] = FI_ZIP(v[i], v[i + half], 0) + FI_ZIP(v[i], v[i + half], FI_LANES / 2);
+    return v[0];
 }
 
 /* p * 2^n for whole n within -252 .. 252, rounded once where the result is subnormal. */
