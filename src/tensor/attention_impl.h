@@ -146,9 +146,12 @@ static void turn_out(const float *from, const float *factor, size_t n, size_t co
 typedef struct keys {
     size_t n, most; /* rows behind n, up to a multiple of ROWS, repeat the last one */
     size_t next;    /* where the search for more goes on */
-    size_t ld_k, ld_v;
-    size_t *at; /* [most] which keys they are */
-    float *k, *v;
+    bool once;      /* no second block of queries will read them: k may stay where it is */
+    size_t *at;     /* [most] which keys they are */
+    float *k_copy, *v;
+    size_t ld_copy, ld_v;
+    const float *k; /* the copy, or in place */
+    size_t ld_k;
 } keys;
 
 /* Copies rows at[0 .. n), filling up with the last one; columns up to ld are zero. */
@@ -169,7 +172,14 @@ static bool next_keys(const fi_head *h, size_t end, keys *b)
         if (!h->mask || h->mask[b->next * h->ld_mask] != 0.0f) b->at[n++] = b->next;
     b->n = n;
     for (; n % ROWS; n++) b->at[n] = b->at[n - 1];
-    copy_rows(h->k, h->ld_k, b->at, n, h->d, b->k, b->ld_k);
+    b->k = b->k_copy;
+    b->ld_k = b->ld_copy;
+    if (b->once && n == b->n && n > 0 && b->at[n - 1] - b->at[0] == n - 1) {
+        b->k = h->k + b->at[0] * h->ld_k;
+        b->ld_k = h->ld_k;
+    } else {
+        copy_rows(h->k, h->ld_k, b->at, n, h->d, b->k_copy, b->ld_copy);
+    }
     copy_rows(h->v, h->ld_v, b->at, n, h->dv, b->v, b->ld_v);
     return n > 0;
 }
@@ -183,6 +193,7 @@ static void scores_of(size_t vecs, const fi_head *h, const keys *b, const float 
     fi_vi lane;
     for (int i = 0; i < FI_LANES; i++) lane[i] = i;
     for (size_t j = 0; j < b->n; j += ROWS) {
+        for (size_t r = ROWS; b->once && r < 2 * ROWS && j + r < b->n; r++) fetch_row(b->k + (j + r) * b->ld_k, h->d);
         row_tile[vecs](b->k + j * b->ld_k, b->ld_k, qt, BLOCK, h->d, s + j * BLOCK, BLOCK, false);
         for (size_t r = j; r < j + ROWS; r++) {
             const size_t key = b->at[r];
@@ -236,12 +247,13 @@ static float *carve(float **scratch, size_t n)
 /* Room for a block of keys: fewer of wide ones. */
 static void carve_keys(keys *b, const fi_head *h, float **scratch)
 {
-    b->ld_k = up_to(h->d, ROWS);
+    b->ld_copy = up_to(h->d, ROWS);
     b->ld_v = up_to(h->dv, ROWS);
     b->most = MAX_KEYS >> (h->d > 256 || h->dv > 256) * 2;
     b->next = 0;
+    b->once = false;
     b->at = (size_t *)(void *)carve(scratch, b->most * 2);
-    b->k = carve(scratch, b->most * b->ld_k);
+    b->k_copy = carve(scratch, b->most * b->ld_copy);
     b->v = carve(scratch, b->most * b->ld_v);
 }
 
@@ -321,11 +333,15 @@ static void attend_blocks(const fi_head *h, size_t from, size_t to, float *scrat
         end = to - from < step ? to : from + step;
         for (size_t i = from; i < end; i += BLOCK) {
             forward_block x = forward_block_at(now + (i - from) / BLOCK * each, h, &b);
-            turn_in(h->q + i * h->ld_q, h->ld_q, end - i < BLOCK ? end - i : BLOCK, h->d, h->scale, x.qt);
+            const size_t n = end - i < BLOCK ? end - i : BLOCK;
+            turn_in(h->q + i * h->ld_q, h->ld_q, n, h->d, h->scale, x.qt);
+            for (size_t r = 0; r < n; r++) /* to be there when it is written */
+                for (size_t c = 0; c < h->dv; c += 16) __builtin_prefetch(h->out + (i + r) * h->ld_out + c, 1);
             for (size_t j = 0; j < b.ld_v * BLOCK; j++) x.ot[j] = 0;
             for (size_t j = 0; j < BLOCK; j++) x.top[j] = -FLT_MAX, x.sum[j] = 0;
         }
         b.next = 0;
+        b.once = end - from <= BLOCK;
         while (next_keys(h, keys_end(h, end), &b))
             for (size_t i = from; i < end; i += BLOCK) {
                 size_t n = end - i < BLOCK ? end - i : BLOCK;
@@ -431,14 +447,14 @@ static void attend(const fi_head *h, size_t from, size_t to, float *scratch)
 
 /* A block of queries in the backward pass, q scaled: q' and dout', then in rows of wide_q and wide_g; and dq'. */
 typedef struct back_block {
-    float *qt, *gt, *q, *g, *dqt; /* [d][BLOCK], [dv][BLOCK], [BLOCK][wide_q], [BLOCK][wide_g], [ld_k][BLOCK] */
+    float *qt, *gt, *q, *g, *dqt; /* [d][BLOCK], [dv][BLOCK], [BLOCK][wide_q], [BLOCK][wide_g], [ld_copy][BLOCK] */
     float *lse, *along;           /* [BLOCK] log sums (INFINITY behind the last query), and sums of dout * out */
     size_t wide_q, wide_g;
 } back_block;
 
 static size_t back_block_size(const fi_head *h, const keys *b)
 {
-    return BLOCK * (h->d + h->dv + up_to(h->d, FI_LANES) + up_to(h->dv, FI_LANES) + b->ld_k + 2);
+    return BLOCK * (h->d + h->dv + up_to(h->d, FI_LANES) + up_to(h->dv, FI_LANES) + b->ld_copy + 2);
 }
 
 static back_block back_block_at(float *memory, const fi_head *h, const keys *b)
@@ -449,7 +465,7 @@ static back_block back_block_at(float *memory, const fi_head *h, const keys *b)
     x.q = x.gt + h->dv * BLOCK;
     x.g = x.q + x.wide_q * BLOCK;
     x.dqt = x.g + x.wide_g * BLOCK;
-    x.lse = x.dqt + b->ld_k * BLOCK;
+    x.lse = x.dqt + b->ld_copy * BLOCK;
     x.along = x.lse + BLOCK;
     return x;
 }
@@ -468,7 +484,7 @@ static void back_begin(const fi_head *h, const keys *b, const back_block *x, siz
     turn_in(g, h->ld_out, n, h->dv, 1, x->gt);
     copy_block(q, h->ld_q, n, h->d, h->scale, x->q, x->wide_q);
     copy_block(g, h->ld_out, n, h->dv, 1, x->g, x->wide_g);
-    memset(x->dqt, 0, b->ld_k * BLOCK * sizeof(float));
+    memset(x->dqt, 0, b->ld_copy * BLOCK * sizeof(float));
     for (size_t i = 0; i < BLOCK; i++) {
         x->lse[i] = i < n ? h->lse[(from + i) * h->ld_lse] : INFINITY;
         x->along[i] = 0;
@@ -519,7 +535,7 @@ static void back_keys_of_block(const fi_head *h, const keys *b, const back_block
     if (h->dbias) add_bias_grads(h, b, vecs, position, y->t);
     if (h->dv_) add_rows(y->s, BLOCK, b->n, x->g, x->wide_g, vecs * FI_LANES, y->dv, x->wide_g, h->dv);
     if (h->dk) add_rows(y->t, BLOCK, b->n, x->q, x->wide_q, vecs * FI_LANES, y->dk, x->wide_q, h->d);
-    if (h->dq) add_columns(vecs, b->k, b->ld_k, b->ld_k, y->t, b->n, x->dqt);
+    if (h->dq) add_columns(vecs, b->k, b->ld_k, b->ld_copy, y->t, b->n, x->dqt);
 }
 
 /* Row at[i] of x += row i of `from`. */

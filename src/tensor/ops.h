@@ -71,8 +71,8 @@ typedef struct fi_attention {
 } fi_attention;
 /*
  * softmax(scale q k^T + bias + mask) v per head, fused: scores of a block of queries at a time, nothing of [n_q, n_k] is kept;
- * backward computes them again from the saved log sums. A query that sees no key gets the mean of the values (as in PyTorch's
- * finite mask).
+ * backward computes them again from the saved log sums. A query that sees no key gets the mean of all its values (as in
+ * PyTorch's finite mask; with groups, of the values of its group). Keys that are not seen cost nothing and change no bit.
  *   q [b, n_q, h d], k [b, n_k, h d], v [b, n_k, h dv] -> [b, n_q, h dv]
  *   key_mask [b, n_k] 1 seen, 0 not, or NULL (with groups: [n, positions])
  *   rel_bias [h, n_q + n_k - 1] added to head h where key - query = r at index r + n_q - 1, or NULL. With `first`: the

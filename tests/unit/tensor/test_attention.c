@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "tensor/ops.h"
+#include "tensor/vector.h"
 
 /* ---- a loss: sum of weights * x ---- */
 
@@ -390,6 +391,105 @@ TEST(long_sequences)
     check_problem(&p);
 }
 
+/* ---- the kernels of every instruction set, head by head ---- */
+
+/* All heads of a problem without groups: forward, and if r has room for gradients backward. */
+static void run_heads(const fi_vectors *v, const problem *p, arrays *a, float *const in[N_PARTS], result *r,
+                      float *scratch)
+{
+    const size_t n_bias = distances(p) + FI_HEAD_PAD;
+    float *bias = calloc(n_bias, sizeof *bias), *dbias = calloc(n_bias, sizeof *dbias),
+          *lse = calloc(p->n_q, sizeof *lse);
+    for (size_t unit = 0; unit < p->b * p->heads; unit++) {
+        const size_t b = unit / p->heads, head = unit % p->heads, q = (b * p->n_q * p->heads + head) * p->d,
+                     k = (b * p->n_k * p->heads + head) * p->d, v_at = (b * p->n_k * p->heads + head) * p->dv,
+                     out = (b * p->n_q * p->heads + head) * p->dv;
+        fi_head h = {.n_q = p->n_q,
+                     .n_k = p->cached ? p->n_keys : p->n_k,
+                     .d = p->d,
+                     .dv = p->dv,
+                     .first = p->first,
+                     .q = in[Q] + q,
+                     .k = in[K] + k,
+                     .v = in[V] + v_at,
+                     .mask = p->mask ? a->mask + b * p->n_k : NULL,
+                     .ld_q = p->heads * p->d,
+                     .ld_k = p->heads * p->d,
+                     .ld_v = p->heads * p->dv,
+                     .ld_mask = 1,
+                     .scale = p->scale,
+                     .causal = p->causal,
+                     .out = r->out + out,
+                     .ld_out = p->heads * p->dv,
+                     .lse = lse,
+                     .ld_lse = 1};
+        for (size_t i = 0; p->bias && i < distances(p); i++) bias[i] = in[BIAS][(head + 1) * distances(p) - 1 - i];
+        memset(dbias, 0, n_bias * sizeof *dbias);
+        if (p->bias) h.bias = bias + p->n_k - 1;
+        for (size_t from = 0; from < p->n_q; from += v->queries)
+            v->attend(&h, from, from + v->queries < p->n_q ? from + v->queries : p->n_q, scratch);
+        float *dout = malloc((a->n_out + 1) * sizeof *dout);
+        for (size_t i = 0; i < a->n_out; i++) dout[i] = (float)a->weight[i];
+        h.dout = dout + out;
+        h.dq = r->grad[Q] + q;
+        h.dk = r->grad[K] + k;
+        h.dv_ = r->grad[V] + v_at;
+        if (p->bias) h.dbias = dbias + p->n_k - 1;
+        v->attend_back(&h, scratch);
+        for (size_t i = 0; p->bias && i < distances(p); i++)
+            r->grad[BIAS][head * distances(p) + i] += dbias[distances(p) - 1 - i];
+        free(dout);
+    }
+    free(bias);
+    free(dbias);
+    free(lse);
+}
+
+TEST(the_kernels_of_every_instruction_set_agree_with_the_plain_formula)
+{
+    static const problem all[] = {
+        {.b = 2, .heads = 2, .n_q = 100, .n_k = 150, .d = 64, .dv = 64, .scale = 0.125f, .mask = HOLES, .bias = true},
+        {.b = 1, .heads = 2, .n_q = 131, .n_k = 131, .d = 20, .dv = 35, .scale = 0.3f, .bias = true, .causal = true},
+        {.b = 2, .heads = 1, .n_q = 20, .n_k = 257, .d = 16, .dv = 8, .scale = 1, .mask = LEFT_PADDED},
+        {.b = 2,
+         .heads = 2,
+         .n_q = 1,
+         .n_k = 64,
+         .d = 33,
+         .dv = 70,
+         .scale = 1,
+         .bias = true,
+         .causal = true,
+         .cached = true,
+         .first = 40,
+         .n_keys = 41},
+        {.b = 2, .heads = 1, .n_q = 3, .n_k = 50, .d = 5, .dv = 3, .scale = 1, .mask = NOTHING_SEEN},
+        {.b = 1, .heads = 1, .n_q = 30, .n_k = 40, .d = 1024, .dv = 1000, .scale = 0.05f},
+    };
+    float *scratch = fi_aligned_alloc(FI_SCRATCH_BYTES, 1);
+    for (size_t t = 0; t < sizeof all / sizeof *all; t++) {
+        arrays a = arrays_new(&all[t]);
+        oracle(&all[t], &a, true);
+        float *in[N_PARTS];
+        for (int part = 0; part < N_PARTS; part++) {
+            in[part] = malloc((a.size[part] + 1) * sizeof(float));
+            for (size_t i = 0; i < a.size[part]; i++) in[part][i] = (float)a.in[part][i];
+        }
+        for (const fi_vectors *const *v = fi_vectors_all(); *v; v++) {
+            result r = {.out = calloc(a.n_out + 1, sizeof(float))};
+            for (int part = 0; part < N_PARTS; part++) r.grad[part] = calloc(a.size[part] + 1, sizeof(float));
+            run_heads(*v, &all[t], &a, in, &r, scratch);
+            check_close((*v)->name, &all[t], r.out, a.out, a.n_out, 1e-5);
+            for (int part = 0; part < N_PARTS; part++)
+                check_close((*v)->name, &all[t], r.grad[part], a.grad[part], a.size[part], 3e-5);
+            result_free(&r);
+        }
+        for (int part = 0; part < N_PARTS; part++) free(in[part]);
+        arrays_free(&a);
+    }
+    fi_aligned_free(scratch);
+}
+
 /* A row computed alone, with others, and padded further has the same bits. */
 TEST(rows_do_not_depend_on_their_mates_nor_on_padding)
 {
@@ -408,6 +508,33 @@ TEST(rows_do_not_depend_on_their_mates_nor_on_padding)
     result_free(&many);
     arrays_free(&a);
     arrays_free(&b);
+}
+
+/* A group computed alone and among others has the same bits. */
+TEST(groups_do_not_depend_on_other_groups)
+{
+    problem many =
+                {.b = 9, .heads = 2, .n_q = 4, .n_k = 4, .d = 16, .dv = 8, .scale = 1, .mask = HOLES, .groups = groups},
+            few = many;
+    arrays a = arrays_new(&many), b;
+    result all = run_graph(&many, &a, 2, false);
+    for (size_t from = 0, to; from < many.b; from = to) {
+        for (to = from; to < many.b && groups[to] == groups[from]; to++) {}
+        few.b = to - from;
+        few.groups = groups + from;
+        b = arrays_new(&few);
+        for (int part = Q; part <= V; part++) {
+            size_t row = a.size[part] / many.b;
+            memcpy(b.in[part], a.in[part] + from * row, few.b * row * sizeof(double));
+        }
+        memcpy(b.mask, a.mask + from * many.n_k, few.b * many.n_k * sizeof(float));
+        result one = run_graph(&few, &b, 1, false);
+        CHECK(memcmp(one.out, all.out + from * (a.n_out / many.b), b.n_out * sizeof(float)) == 0);
+        result_free(&one);
+        arrays_free(&b);
+    }
+    result_free(&all);
+    arrays_free(&a);
 }
 
 /* ---- PyTorch's numbers: tests/data/attention.txt ---- */
@@ -598,7 +725,9 @@ int main(void)
         cmocka_unit_test(cached_decoding_sees_the_keys_so_far),
         cmocka_unit_test(groups_attend_along_the_first_dimension),
         cmocka_unit_test(long_sequences),
+        cmocka_unit_test(the_kernels_of_every_instruction_set_agree_with_the_plain_formula),
         cmocka_unit_test(rows_do_not_depend_on_their_mates_nor_on_padding),
+        cmocka_unit_test(groups_do_not_depend_on_other_groups),
         cmocka_unit_test(every_distance_falls_into_the_bucket_of_transformers),
         cmocka_unit_test(attention_and_its_gradients_are_pytorchs),
         cmocka_unit_test(rotary_positions_are_those_of_chronos_2_and_turn_back),
