@@ -124,8 +124,8 @@ static void pack_tile_rows(block *b, size_t first, size_t rows, uint32_t *out)
     if (!in_rows) set->transpose(staged, staged_ld, rows, rows, b->lanes, out, rows);
 }
 
-/* This stretch of k of a panel, as the tile takes it. */
-static const void *panel_of(const block *b, size_t panel)
+/* This stretch of k of a panel, as it is stored or as the tile takes it. */
+static const void *panel_of(const block *b, size_t panel, bool as_stored)
 {
     const fi_product *p = &b->p;
     const fi_dtype type = b->job->type;
@@ -138,7 +138,7 @@ static const void *panel_of(const block *b, size_t panel)
         fi_pack_panel(b->job->set, type, p->b, p->ldb, p->b_transposed, b->k0, b->k, j0, cols, NULL, b->memory->panel);
         stored = b->memory->panel;
     }
-    if (!b->job->how->widen) return stored;
+    if (as_stored || !b->job->how->widen) return stored;
     b->job->how->widen(stored, fi_panel_lanes(type, b->k), b->memory->widened);
     return b->memory->widened;
 }
@@ -194,8 +194,8 @@ static void multiply_stretch(block *b, bool more, bool last)
     if (how->begin) how->begin(most);
     for (size_t j = 0; j < b->panels;) {
         float *sums = b->memory->sums + (kept ? j * panel_sums : 0);
-        const void *panel = panel_of(b, b->panel + j);
         const bool wide = b->rows <= how->wide_rows && b->p.packed && j + FI_WIDE_PANELS <= b->panels;
+        const void *panel = panel_of(b, b->panel + j, wide);
         const size_t n = wide ? FI_WIDE_PANELS : 1, panel_index = b->panel + j;
         const char *next = (const char *)panel + (j + 1 < b->panels && b->p.packed && !how->widen ? panel_bytes : 0);
         const size_t next_step = quotient_up(128, tiles);

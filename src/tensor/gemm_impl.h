@@ -187,24 +187,64 @@ static void stage_bf16(const float *row, size_t k, float inverse, size_t lanes, 
     return value;
 }
 
-FI_INLINE void widen_bf16(const uint32_t *panel, size_t lanes, float *out)
+/* Number i of each lane, which holds `numbers`: two bf16 or four int8. */
+FI_INLINE fi_vf number_of(lanes_u32 lane, size_t numbers, size_t i)
 {
-    for (size_t l = 0; l < lanes; l++, panel += FI_PANEL, out += 2 * FI_PANEL)
-        for (size_t j = 0; j < FI_PANEL; j += W) {
-            lanes_u32 pair = load_u32(panel + j);
-            fi_v_store(out + j, (fi_vf)(pair << 16));
-            fi_v_store(out + FI_PANEL + j, (fi_vf)(pair & 0xffff0000));
-        }
+    if (numbers == 2) return (fi_vf)(i ? lane & 0xffff0000 : lane << 16);
+    return __builtin_convertvector((fi_vi)(lane << (24 - 8 * i)) >> 24, fi_vf);
 }
 
-FI_INLINE void widen_i8(const uint32_t *panel, size_t lanes, float *out)
+FI_INLINE void widen(const uint32_t *panel, size_t lanes, size_t numbers, float *out)
 {
-    for (size_t l = 0; l < lanes; l++, panel += FI_PANEL, out += 4 * FI_PANEL)
+    for (size_t l = 0; l < lanes; l++, panel += FI_PANEL, out += numbers * FI_PANEL)
         for (size_t j = 0; j < FI_PANEL; j += W)
-            for (int byte = 0; byte < 4; byte++) {
-                fi_vi value = (fi_vi)(load_u32(panel + j) << (24 - 8 * byte)) >> 24;
-                fi_v_store(out + byte * FI_PANEL + j, __builtin_convertvector(value, fi_vf));
+            for (size_t i = 0; i < numbers; i++)
+                fi_v_store(out + i * FI_PANEL + j, number_of(load_u32(panel + j), numbers, i));
+}
+
+static void widen_bf16(const uint32_t *panel, size_t lanes, float *out)
+{
+    widen(panel, lanes, 2, out);
+}
+
+static void widen_i8(const uint32_t *panel, size_t lanes, float *out)
+{
+    widen(panel, lanes, 4, out);
+}
+
+/* The wide tile of one row, by numbers in the order of the tile. Eight sums at a time: as many panels as have them. */
+FI_INLINE void widening_row(const float *a, const char *b, size_t b_ld, size_t lanes, size_t numbers, float *sums,
+                            bool more)
+{
+    enum { SUMS = 8, IN_PANEL = FI_PANEL / W };
+    for (size_t at = 0; at < FI_WIDE_PANELS * IN_PANEL; at += SUMS) {
+        fi_vf s[SUMS];
+        for (size_t v = 0; v < SUMS; v++) s[v] = more ? fi_v_load(sums + (at + v) * W) : (fi_vf){0};
+        const char *panel = b + at / IN_PANEL * b_ld + at % IN_PANEL * W * 4;
+        for (size_t l = 0; l < lanes; l += numbers, panel += FI_PANEL * 4)
+#pragma GCC unroll 8
+            for (size_t v = 0; v < SUMS; v++) {
+                const lanes_u32 lane =
+                    load_u32((const uint32_t *)(const void *)(panel + v / IN_PANEL * b_ld) + v % IN_PANEL * W);
+#pragma GCC unroll 4
+                for (size_t i = 0; i < numbers; i++) s[v] += a[l + i] * number_of(lane, numbers, i);
             }
+        for (size_t v = 0; v < SUMS; v++) fi_v_store(sums + (at + v) * W, s[v]);
+    }
+}
+
+static void wide_bf16_as_f32(size_t rows, const void *a, size_t a_ld, const void *b, size_t b_ld, size_t lanes,
+                             void *sums, bool more)
+{
+    (void)rows, (void)a_ld;
+    widening_row(a, b, b_ld, lanes, 2, sums, more);
+}
+
+static void wide_i8_as_f32(size_t rows, const void *a, size_t a_ld, const void *b, size_t b_ld, size_t lanes,
+                           void *sums, bool more)
+{
+    (void)rows, (void)a_ld;
+    widening_row(a, b, b_ld, lanes, 4, sums, more);
 }
 
 /* ---- What becomes of a tile ---- */
@@ -273,11 +313,14 @@ FI_INLINE void plain_tile(size_t rows, size_t vectors, const float *a, const flo
         for (size_t r = 0; r < rows; r++)
             for (size_t v = 0; v < vectors; v++)
                 s[r][v] = more ? fi_v_load(sums + r * FI_PANEL + j + v * W) : (fi_vf){0};
-        for (size_t l = 0; l < lanes; l++)
-            for (size_t v = 0; v < vectors; v++) {
-                fi_vf x = fi_v_load(b + l * FI_PANEL + j + v * W);
-                for (size_t r = 0; r < rows; r++) s[r][v] += a[l * rows + r] * x;
+        for (size_t l = 0; l < lanes; l++) {
+            fi_vf x[4];
+            for (size_t v = 0; v < vectors; v++) x[v] = fi_v_load(b + l * FI_PANEL + j + v * W);
+            for (size_t r = 0; r < rows; r++) {
+                const fi_vf y = fi_v_set(a[l * rows + r]);
+                for (size_t v = 0; v < vectors; v++) s[r][v] += y * x[v];
             }
+        }
         for (size_t r = 0; r < rows; r++)
             for (size_t v = 0; v < vectors; v++) fi_v_store(sums + r * FI_PANEL + j + v * W, s[r][v]);
     }
@@ -334,10 +377,10 @@ static uint32_t read_words(const uint32_t *words, size_t n)
 #define WIDENED_BF16(max_rows, tile_f32, spin_f32)                                                                     \
     {                                                                                                                  \
         .rows = max_rows, .numbers = 1, .tile = tile_f32, .stage = stage_bf16_as_f32, .widen = widen_bf16,             \
-        .spin = spin_f32                                                                                               \
+        .wide_rows = 1, .wide = wide_bf16_as_f32, .spin = spin_f32                                                     \
     }
 #define WIDENED_I8(max_rows, tile_f32, spin_f32)                                                                       \
     {                                                                                                                  \
-        .rows = max_rows, .numbers = 1, .tile = tile_f32, .stage = stage_i8_as_f32, .widen = widen_i8,                 \
-        .spin = spin_f32                                                                                               \
+        .rows = max_rows, .numbers = 1, .tile = tile_f32, .stage = stage_i8_as_f32, .widen = widen_i8, .wide_rows = 1, \
+        .wide = wide_i8_as_f32, .spin = spin_f32                                                                       \
     }

@@ -23,7 +23,8 @@ enum {
  */
 typedef void fi_tile_fn(size_t rows, const void *a, size_t a_ld, const void *b, size_t lanes, void *sums, bool more,
                         const void *ahead, size_t ahead_step);
-/* The same for FI_WIDE_PANELS panels, b_ld bytes apart: sums [panel][rows][FI_PANEL]. For few rows, bound by memory. */
+/* The same for FI_WIDE_PANELS panels, b_ld bytes apart: sums [panel][rows][FI_PANEL]. For few rows, bound by memory.
+ * Panels are as they are stored, also where the tile wants them widened. */
 typedef void fi_wide_fn(size_t rows, const void *a, size_t a_ld, const void *b, size_t b_ld, size_t lanes, void *sums,
                         bool more);
 
