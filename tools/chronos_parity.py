@@ -139,7 +139,7 @@ def main():
     import torch
     from chronos import BaseChronosPipeline
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     ok = True
     for family in args.families.split(","):
         for size in args.sizes.split(","):

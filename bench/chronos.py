@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Speed of the Chronos families beside chronos-forecasting, in one run; prints a table of seconds and ratios.
+
+    bench/chronos.py build/libforetell.so [--models DIR] [--only t5,bolt] [--threads 1,2] [--batches 1,16] [--repeat 5]
+
+Models of the size "small" with random weights (tools/chronos_tools.py), context 512, horizon 64, 20 samples. Rounds of the
+peer and of each precision alternate, and the fastest round of each counts: what else the machine does slows both alike.
+`unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE` before, or the peer is not at its best.
+"""
+import argparse
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+from chronos_tools import PRECISIONS, Model, make_model  # noqa: E402
+
+warnings.filterwarnings("ignore")
+
+
+def timed(call):
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("library", type=Path)
+    p.add_argument("--models", type=Path, default=Path("/tmp/chronos-models"))
+    p.add_argument("--only", default="t5,bolt")
+    p.add_argument("--threads", default="1,2")
+    p.add_argument("--batches", default="1,16")
+    p.add_argument("--repeat", type=int, default=5)
+    args = p.parse_args()
+
+    import torch
+    from chronos import BaseChronosPipeline
+
+    rng = np.random.default_rng(1)
+    t = np.arange(512)
+    print("| model | batch | threads | peer s | " + " | ".join(f"{k} s | {k} ratio" for k in PRECISIONS) + " |")
+    print("|---" * (4 + 2 * len(PRECISIONS)) + "|")
+    for family in args.only.split(","):
+        directory = make_model(family, "small", args.models / f"chronos-{family}-small")
+        pipeline = BaseChronosPipeline.from_pretrained(directory, dtype=torch.float32)
+        for threads in map(int, args.threads.split(",")):
+            torch.set_num_threads(threads)
+            ours = {k: Model(args.library, directory, k, threads) for k in PRECISIONS}
+            for batch in map(int, args.batches.split(",")):
+                x = (10 + np.sin(t / 5 + rng.normal(size=(batch, 1))) + 0.2 * rng.normal(size=(batch, 512))).astype(np.float32)
+                calls = {"peer": lambda: pipeline.predict(torch.tensor(x), prediction_length=64)}
+                for k, model in ours.items():
+                    calls[k] = lambda model=model: model.predict(list(x), 64, batch_size=batch)
+                best = {k: min(timed(call), timed(call)) if batch == 1 else timed(call) for k, call in calls.items()}
+                for _ in range(args.repeat - 1):
+                    for k, call in calls.items():
+                        best[k] = min(best[k], timed(call))
+                cells = [f"{best[k]:.4f} | {best['peer'] / best[k]:.2f}" for k in PRECISIONS]
+                print(f"| {family}-small | {batch} | {threads} | {best['peer']:.4f} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
