@@ -72,25 +72,27 @@ static void transpose(const uint32_t *in, size_t ld, size_t rows, size_t width, 
                       size_t stride)
 {
     for (size_t r = 0; r < width; r += W) {
-        size_t n = r >= rows ? 0 : rows - r < W ? rows - r : W;
-        const uint32_t *from = in + r * ld;
-        for (size_t l = 0; l < lanes; l += W) {
-            lanes_u32 v[W];
-            if (n == W && l + W <= lanes) {
-#pragma GCC unroll 16
-                for (size_t i = 0; i < W; i++) v[i] = load_u32(from + i * ld + l);
-            } else {
-                for (size_t i = 0; i < W; i++) {
-                    v[i] = (lanes_u32){0};
-                    if (i < n)
-                        v[i] =
-                            l + W <= lanes ? load_u32(from + i * ld + l) : load_u32_part(from + i * ld + l, lanes - l);
-                }
-            }
-            transpose_square(v);
-            uint32_t *to = out + l * stride + r;
-            for (size_t i = 0; i < W && l + i < lanes; i++) store_u32(to + i * stride, v[i]);
+        const uint32_t *row[W];
+        lanes_u32 there[W]; /* all bits or none: is the row within `rows`? */
+        for (size_t i = 0; i < W; i++) {
+            row[i] = in + (r + i < rows ? r + i : 0) * ld;
+            there[i] = (lanes_u32){0} - (uint32_t)(r + i < rows);
         }
+        uint32_t *to = out + r;
+        size_t l = 0;
+        for (; l + W <= lanes; l += W, to += W * stride) {
+            lanes_u32 v[W];
+#pragma GCC unroll 16
+            for (size_t i = 0; i < W; i++) v[i] = load_u32(row[i] + l) & there[i];
+            transpose_square(v);
+#pragma GCC unroll 16
+            for (size_t i = 0; i < W; i++) store_u32(to + i * stride, v[i]);
+        }
+        if (l == lanes) continue;
+        lanes_u32 v[W];
+        for (size_t i = 0; i < W; i++) v[i] = load_u32_part(row[i] + l, lanes - l) & there[i];
+        transpose_square(v);
+        for (size_t i = 0; l + i < lanes; i++) store_u32(to + i * stride, v[i]);
     }
 }
 
