@@ -123,6 +123,13 @@ static const fi_attention plain_heads = {.heads = 2, .scale = 0.5f},
 BUILD(attend, fi_attend(g, in[0], in[1], in[2], NULL, NULL, &plain_heads))
 BUILD(attend_masked, fi_attend(g, in[0], in[1], in[2], in[3], in[4], &plain_heads))
 BUILD(attend_causal, fi_attend(g, in[0], in[1], in[2], NULL, in[3], &causal_heads))
+static fi_node *build_attend_groups(fi_graph *g, fi_node *const *in)
+{ /* rows see each other in pairs */
+    static int32_t pairs[5000];
+    static const fi_attention along_rows = {.heads = 2, .scale = 0.5f, .groups = pairs};
+    for (int i = 0; i < 5000; i++) pairs[i] = i / 2;
+    return fi_attend(g, in[0], in[1], in[2], NULL, NULL, &along_rows);
+}
 BUILD(relative_bias, fi_relative_bias(g, in[0], 4, 5, true, 16))
 BUILD(relative_bias_causal, fi_relative_bias(g, in[0], 5, 5, false, 16))
 BUILD(rope, fi_rope(g, in[0], 2, 10000.0f, NULL))
@@ -210,6 +217,7 @@ static const op_case op_cases[] = {
     {CASE(attend_causal),
      ROWS_APART,
      {{SMOOTH, 3, {BATCH, 4, 6}}, {SMOOTH, 3, {BATCH, 4, 6}}, {SMOOTH, 3, {BATCH, 4, 4}}, {SMOOTH, 2, {2, 7}}}},
+    {CASE(attend_groups), 0, {{SMOOTH, 3, {BATCH, 2, 6}}, {SMOOTH, 3, {BATCH, 2, 6}}, {SMOOTH, 3, {BATCH, 2, 4}}}},
     {CASE(relative_bias), 0, {{SMOOTH, 2, {8, 2}}}},
     {CASE(relative_bias_causal), 0, {{SMOOTH, 2, {8, 2}}}},
     {CASE(rope), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 8}}}},

@@ -103,6 +103,12 @@ def attend(q, k, v, mask=None, bias=None, causal=False):
     return y.transpose(1, 2).flatten(2)
 
 
+def attend_groups(q, k, v):
+    """Rows see each other in pairs, position by position."""
+    turned = [x.transpose(0, 1) for x in (q, k, v)]
+    return torch.cat([attend(*(x[:, i : i + 2] for x in turned)) for i in range(0, len(q), 2)], 1).transpose(0, 1)
+
+
 def relative_bias(table, n_q, n_k, bidirectional):
     from transformers.models.t5.modeling_t5 import T5Attention
 
@@ -211,6 +217,7 @@ CASES = {
     "attend_causal": (
         lambda q, k, v, b: attend(q, k, v, None, b, causal=True),
         [smooth(2, 4, 6), smooth(2, 4, 6), smooth(2, 4, 4), smooth(2, 7)]),
+    "attend_groups": (attend_groups, [smooth(3, 2, 6), smooth(3, 2, 6), smooth(3, 2, 4)]),
     "relative_bias": (lambda t: relative_bias(t, 4, 5, True), [smooth(8, 2)]),
     "relative_bias_causal": (lambda t: relative_bias(t, 5, 5, False), [smooth(8, 2)]),
     "rope": (rope, [smooth(2, 4, 8)]),
