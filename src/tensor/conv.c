@@ -12,9 +12,10 @@ typedef struct conv_attr {
 } conv_attr;
 
 /* A node with room for packed weights; conv is complete but for that. */
-static fi_node *conv_node(fi_graph *g, const fi_op *op, const fi_conv *conv, bool backward, int n_dims,
-                          const size_t *shape, fi_node *x, fi_node *w, fi_node *bias)
+static fi_node *conv_node(fi_graph *g, const fi_op *op, fi_conv *conv, bool backward, int n_dims, const size_t *shape,
+                          fi_node *x, fi_node *w, fi_node *bias)
 {
+    if (fi_graph_product_type(g) == FI_BF16) conv->tiles = fi_conv_tiles_best();
     size_t size = fi_conv_packed_size(conv, backward);
     if (size == 0)
         return fi_graph_fail(g, "%s: %zu by %zu taps of %zu channels are more than one task can hold", op->name,

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct fi_conv_kernels {
     const char *name;
@@ -29,6 +30,34 @@ typedef struct fi_conv_kernels {
 const fi_conv_kernels *fi_conv_kernels_best(void);
 /* All sets that this processor runs, the baseline first, ended by NULL; for tests and benchmarks. */
 const fi_conv_kernels *const *fi_conv_kernels_all(void);
+
+/*
+ * Products of bf16 with float sums on matrix tiles: 32 rows of A by 32 columns of B, 32 numbers of k at a time. A is rows of
+ * numbers; B is pairs of consecutive k: [pair][column][2].
+ */
+enum { FI_CONV_BLOCK = 32 };
+typedef struct fi_conv_walk {
+    size_t n[3];           /* steps of 32 numbers of k: n[0] n[1] n[2] of them */
+    size_t a[3], b[3];     /* and how far they lie apart, in numbers */
+    size_t a_row, a_half;  /* from row to row, and from row 0 to row 16 */
+    size_t b_pair, b_half; /* from pair to pair, and from column 0 to column 16 */
+} fi_conv_walk;
+
+typedef struct fi_conv_tiles {
+    const char *name;
+    void (*begin)(void); /* around all blocks of a task */
+    void (*end)(void);
+    /* sums [32][32] += a b */
+    void (*block)(const fi_conv_walk *walk, const uint16_t *a, const uint16_t *b, float *sums);
+    void (*narrow)(const float *x, uint16_t *out, size_t n); /* to bf16, nearest even */
+    /* out[2 i] = first[i], out[2 i + 1] = second[i]; n a multiple of 16 */
+    void (*pair)(const uint16_t *first, const uint16_t *second, uint16_t *out, size_t n);
+    /* out[i * ld] = first[i], out[i * ld + 1] = second[i] as bf16 */
+    void (*spread)(const float *first, const float *second, uint16_t *out, size_t ld, size_t n);
+} fi_conv_tiles;
+
+/* NULL: this processor (or system) has no such tiles. */
+const fi_conv_tiles *fi_conv_tiles_best(void);
 
 extern const fi_conv_kernels fi_conv_kernels_base;
 #if defined(__x86_64__)

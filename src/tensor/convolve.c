@@ -16,7 +16,12 @@ typedef struct sweep_axis {
 
 typedef struct sweep {
     const fi_conv_kernels *k;
-    const float *in, *bias, *packed; /* packed [panels][taps y][taps x][c][panel] */
+    const fi_conv_tiles *tiles; /* or NULL */
+    size_t panel;               /* output channels that are computed together */
+    size_t depth;               /* numbers that a pixel takes in a window: c, and zeros up to whole blocks */
+    const float *in, *bias;
+    const void
+        *packed; /* [panels][taps y][taps x][c][panel]; for tiles [panels][y][x][depth / 32][half][pair][16][2] */
     float *out;
     size_t n, c, o;
     sweep_axis y, x;
@@ -38,10 +43,14 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Work of a task from its index; the same numbers whatever the cut. */
 static size_t pieces(size_t n, size_t size)
 {
     return (n + size - 1) / size;
+}
+
+static size_t whole_blocks(size_t n)
+{
+    return pieces(n, FI_CONV_BLOCK) * FI_CONV_BLOCK;
 }
 
 static size_t window_of(const sweep_axis *a, size_t outputs)
@@ -54,36 +63,54 @@ static void cut(sweep *s, size_t n_threads)
 {
     s->block_y = s->y.out;
     s->block_x = s->x.out;
-    while (s->block_y > 1 && window_of(&s->y, s->block_y) * window_of(&s->x, s->block_x) * s->c > WINDOW)
+    while (s->block_y > 1 && window_of(&s->y, s->block_y) * window_of(&s->x, s->block_x) * s->depth > WINDOW)
         s->block_y = (s->block_y + 1) / 2;
-    while (s->block_x > 1 && window_of(&s->y, s->block_y) * window_of(&s->x, s->block_x) * s->c > WINDOW)
+    while (s->block_x > 1 && window_of(&s->y, s->block_y) * window_of(&s->x, s->block_x) * s->depth > WINDOW)
         s->block_x = (s->block_x + 1) / 2;
     s->blocks_y = pieces(s->y.out, s->block_y);
     s->blocks_x = pieces(s->x.out, s->block_x);
-    s->panels = pieces(s->o, s->k->panel);
+    s->panels = pieces(s->o, s->panel);
     size_t tasks = s->n * s->blocks_y * s->blocks_x, wanted = n_threads > 1 ? pieces(LEAST_TASKS, tasks) : 1;
     s->panels_per_task = pieces(s->panels, smaller(wanted, s->panels));
     s->groups = pieces(s->panels, s->panels_per_task);
 }
 
-/* Rows y.. and columns x.. of one image, [rows, columns, c], zero outside the image. */
-static void copy_window(const sweep *s, const float *image, ptrdiff_t y, size_t rows, ptrdiff_t x, size_t columns,
-                        float *window)
+/* n pixels as the products want them: floats as they are, or bf16 in whole blocks. */
+static void copy_pixels(const sweep *s, const float *from, size_t n, void *to)
 {
+    uint16_t *narrow = to;
+    if (!s->tiles) {
+        memcpy(to, from, n * s->c * sizeof(float));
+    } else if (s->depth == s->c) {
+        s->tiles->narrow(from, narrow, n * s->c);
+    } else {
+        for (size_t i = 0; i < n; i++, from += s->c, narrow += s->depth) {
+            s->tiles->narrow(from, narrow, s->c);
+            memset(narrow + s->c, 0, (s->depth - s->c) * sizeof *narrow);
+        }
+    }
+}
+
+/* Rows y.. and columns x.. of one image, [rows, columns, depth], zero outside the image. */
+static void copy_window(const sweep *s, const float *image, ptrdiff_t y, size_t rows, ptrdiff_t x, size_t columns,
+                        void *window)
+{
+    const size_t pixel = s->depth * (s->tiles ? sizeof(uint16_t) : sizeof(float));
     const ptrdiff_t width = (ptrdiff_t)s->x.in, n = (ptrdiff_t)columns;
     ptrdiff_t from = x < 0 ? -x : 0, to = width - x < n ? width - x : n; /* columns that exist */
     if (from > n) from = n;
     if (to < from) to = from;
-    for (size_t r = 0; r < rows; r++, window += columns * s->c) {
+    char *out = window;
+    for (size_t r = 0; r < rows; r++, out += columns * pixel) {
         ptrdiff_t row = y + (ptrdiff_t)r;
         if (row < 0 || row >= (ptrdiff_t)s->y.in) {
-            memset(window, 0, columns * s->c * sizeof(float));
+            memset(out, 0, columns * pixel);
             continue;
         }
-        const size_t left = (size_t)from * s->c, inside = (size_t)(to - from) * s->c;
-        memset(window, 0, left * sizeof(float));
-        if (inside) memcpy(window + left, image + (ptrdiff_t)s->c * (row * width + x + from), inside * sizeof(float));
-        memset(window + left + inside, 0, (columns * s->c - left - inside) * sizeof(float));
+        const size_t left = (size_t)from * pixel, inside = (size_t)(to - from);
+        memset(out, 0, left);
+        if (inside) copy_pixels(s, image + (ptrdiff_t)s->c * (row * width + x + from), inside, out + left);
+        memset(out + left + inside * pixel, 0, (columns - inside) * pixel - left);
     }
 }
 
@@ -92,12 +119,13 @@ static void sweep_panel(const sweep *s, const float *window, size_t pitch, size_
                         size_t width)
 {
     static const float zeros[64];
-    const size_t pn = s->k->panel, cols = smaller(pn, s->o - panel * pn);
+    const size_t pn = s->panel, cols = smaller(pn, s->o - panel * pn);
     const bool joined = s->x.spacing == 1 || s->x.taps == 1; /* taps of a row are neighbours in memory */
     const size_t runs = joined ? 1 : s->x.taps, len = joined ? s->x.taps * s->c : s->c;
-    const float *w = s->packed + panel * pn * s->y.taps * s->x.taps * s->c, *init = s->add    ? NULL
-                                                                                    : s->bias ? s->bias + panel * pn
-                                                                                              : zeros;
+    const float *w = (const float *)s->packed + panel * pn * s->y.taps * s->x.taps * s->c,
+                *init = s->add    ? NULL
+                        : s->bias ? s->bias + panel * pn
+                                  : zeros;
     const size_t n_pieces = pieces(len, PIECE), piece = n_pieces ? pieces(len, n_pieces) : 0;
     for (size_t t = 0; t < s->y.taps; t++)
         for (size_t u = 0; u < runs; u++)
@@ -115,6 +143,44 @@ static void sweep_panel(const sweep *s, const float *window, size_t pitch, size_
             memcpy(out + r * s->out_row + p * s->out_step + panel * pn, init, cols * sizeof(float));
 }
 
+/*
+ * The same on tiles: outputs of the block in the order of the window's pixels, those between the end of a row and the next
+ * included, whose sums are left where they are.
+ */
+static void sweep_panel_tiles(const sweep *s, const uint16_t *window, size_t columns, size_t panel, float *out,
+                              size_t rows, size_t width)
+{
+    enum { TILE = FI_CONV_BLOCK * FI_CONV_BLOCK };
+    _Alignas(64) float sums[TILE];
+    const size_t first = panel * FI_CONV_BLOCK, cols = smaller(FI_CONV_BLOCK, s->o - first);
+    const size_t depth = s->depth, steps = depth / FI_CONV_BLOCK, taps = s->y.taps * s->x.taps;
+    const fi_conv_walk walk = {
+        .n = {s->y.taps, s->x.taps, steps},
+        .a = {(size_t)s->y.spacing * columns * depth, (size_t)s->x.spacing * depth, FI_CONV_BLOCK},
+        .b = {s->x.taps * steps * TILE, steps * TILE, TILE},
+        .a_row = depth,
+        .a_half = 16 * depth,
+        .b_pair = 32,
+        .b_half = TILE / 2};
+    const uint16_t *w = (const uint16_t *)s->packed + panel * taps * steps * TILE;
+    const size_t n = (rows - 1) * columns + width;
+    for (size_t q = 0; q < n; q += FI_CONV_BLOCK) {
+        memset(sums, 0, sizeof sums);
+        s->tiles->block(&walk, window + q * depth, w, sums);
+        for (size_t i = 0; i < smaller(FI_CONV_BLOCK, n - q); i++) {
+            if ((q + i) % columns >= width) continue;
+            float *to = out + (q + i) / columns * s->out_row + (q + i) % columns * s->out_step + first;
+            const float *sum = sums + i * FI_CONV_BLOCK;
+            if (s->add)
+                for (size_t j = 0; j < cols; j++) to[j] += sum[j];
+            else if (s->bias)
+                for (size_t j = 0; j < cols; j++) to[j] = sum[j] + s->bias[first + j];
+            else
+                memcpy(to, sum, cols * sizeof *to);
+        }
+    }
+}
+
 static void sweep_task(void *user, size_t i, float *scratch)
 {
     const sweep *s = user;
@@ -125,15 +191,22 @@ static void sweep_task(void *user, size_t i, float *scratch)
     const ptrdiff_t y = (ptrdiff_t)(row * s->y.step) + s->y.first, x = (ptrdiff_t)(column * s->x.step) + s->x.first;
     const float *in = s->in + image * s->y.in * s->x.in * s->c, *window = scratch;
     size_t pitch = columns; /* of a row of the window, in inputs */
-    if (y >= 0 && x >= 0 && (size_t)y + lines <= s->y.in && (size_t)x + columns <= s->x.in) {
+    if (!s->tiles && y >= 0 && x >= 0 && (size_t)y + lines <= s->y.in && (size_t)x + columns <= s->x.in) {
         pitch = s->x.in; /* nothing outside the image: read where it lies */
         window = in + ((size_t)y * pitch + (size_t)x) * s->c;
     } else if (s->y.taps && s->x.taps) {
         copy_window(s, in, y, lines, x, columns, scratch);
     }
     float *out = s->out + image * s->out_image + row * s->out_row + column * s->out_step;
-    for (size_t p = group * s->panels_per_task; p < smaller(s->panels, (group + 1) * s->panels_per_task); p++)
-        sweep_panel(s, window, pitch, p, out, rows, width);
+    const size_t p0 = group * s->panels_per_task, p1 = smaller(s->panels, p0 + s->panels_per_task);
+    if (s->tiles) {
+        s->tiles->begin();
+        for (size_t p = p0; p < p1; p++)
+            sweep_panel_tiles(s, (const uint16_t *)(const void *)window, columns, p, out, rows, width);
+        s->tiles->end();
+        return;
+    }
+    for (size_t p = p0; p < p1; p++) sweep_panel(s, window, pitch, p, out, rows, width);
 }
 
 static void run_sweep(fi_engine *engine, sweep *s)
@@ -156,35 +229,83 @@ typedef struct packing {
     const fi_conv *conv;
     const sweep *s;
     const float *w;
-    float *packed;
+    void *packed;
     bool transposed; /* panels of input channels, for the transpose */
 } packing;
+
+/* The weights of tap (t, u) of a sweep, from input channel 0 to output channel 0. */
+static const float *tap_weights(const packing *p, size_t t, size_t u)
+{
+    const fi_conv *v = p->conv;
+    const size_t y = p->s->y.weight + t * (size_t)p->s->y.weight_step,
+                 x = p->s->x.weight + u * (size_t)p->s->x.weight_step;
+    return p->w + (y * v->x.taps + x) * v->c;
+}
+
+/* Weights from input channel i to output channels first .. first + n. */
+static void pick_weights(const packing *p, const float *tap, size_t i, size_t first, size_t n, float *out)
+{
+    const size_t filter = p->conv->y.taps * p->conv->x.taps * p->conv->c; /* of one output channel of the convolution */
+    if (p->transposed)
+        memcpy(out, tap + i * filter + first, n * sizeof *out);
+    else
+        for (size_t j = 0; j < n; j++) out[j] = tap[(first + j) * filter + i];
+}
 
 static void pack_panel(void *user, size_t panel, float *scratch)
 {
     (void)scratch;
     const packing *p = user;
-    const fi_conv *v = p->conv;
     const sweep *s = p->s;
-    const size_t pn = s->k->panel, first = panel * pn, cols = smaller(pn, s->o - first);
-    const size_t filter = v->y.taps * v->x.taps * v->c; /* weights of one output channel of the convolution */
-    float *to = p->packed + first * s->y.taps * s->x.taps * s->c;
+    const size_t pn = s->panel, first = panel * pn, cols = smaller(pn, s->o - first);
+    float *to = (float *)p->packed + first * s->y.taps * s->x.taps * s->c;
     for (size_t t = 0; t < s->y.taps; t++)
         for (size_t u = 0; u < s->x.taps; u++) {
-            const size_t ty = s->y.weight + t * (size_t)s->y.weight_step,
-                         tx = s->x.weight + u * (size_t)s->x.weight_step;
-            const float *w = p->w + (ty * v->x.taps + tx) * v->c;
+            const float *tap = tap_weights(p, t, u);
             for (size_t i = 0; i < s->c; i++, to += pn) {
-                for (size_t j = 0; j < cols; j++)
-                    to[j] = p->transposed ? w[i * filter + first + j] : w[(first + j) * filter + i];
+                pick_weights(p, tap, i, first, cols, to);
                 memset(to + cols, 0, (pn - cols) * sizeof *to);
             }
         }
 }
 
-static size_t packed_size(const fi_conv_kernels *k, size_t taps, size_t c, size_t o)
+static void pack_panel_tiles(void *user, size_t panel, float *scratch)
 {
-    return pieces(o, k->panel) * k->panel * taps * c;
+    (void)scratch;
+    const packing *p = user;
+    const sweep *s = p->s;
+    const size_t first = panel * FI_CONV_BLOCK, cols = smaller(FI_CONV_BLOCK, s->o - first);
+    uint16_t *to = (uint16_t *)p->packed + first * s->y.taps * s->x.taps * s->depth, narrow[2][FI_CONV_BLOCK];
+    float row[FI_CONV_BLOCK] = {0}; /* columns beyond the last stay zero */
+    for (size_t t = 0; t < s->y.taps; t++)
+        for (size_t u = 0; u < s->x.taps; u++)
+            for (size_t i = 0; i < s->depth; i += 2) {
+                const float *tap = tap_weights(p, t, u);
+                memset(narrow, 0, sizeof narrow);
+                for (size_t e = 0; e < 2 && i + e < s->c; e++) {
+                    pick_weights(p, tap, i + e, first, cols, row);
+                    s->tiles->narrow(row, narrow[e], FI_CONV_BLOCK);
+                }
+                const size_t at = i / FI_CONV_BLOCK * FI_CONV_BLOCK * FI_CONV_BLOCK + i % FI_CONV_BLOCK * 16;
+                uint16_t *pair = to + (t * s->x.taps + u) * s->depth * FI_CONV_BLOCK + at;
+                for (size_t half = 0; half < 2; half++)
+                    s->tiles->pair(narrow[0] + 16 * half, narrow[1] + 16 * half, pair + half * 512, 16);
+            }
+}
+
+/* Bytes of packed weights, in whole cache lines. */
+static size_t packed_bytes(const sweep *s)
+{
+    const size_t rows = pieces(s->o, s->panel) * s->panel * s->y.taps * s->x.taps * s->depth;
+    return (rows * (s->tiles ? sizeof(uint16_t) : sizeof(float)) + 63) / 64 * 64;
+}
+
+static void pack_and_run(fi_engine *engine, const fi_conv *v, sweep *s, const float *w, void *packed, bool transposed)
+{
+    packing p = {v, s, w, packed, transposed};
+    s->packed = packed;
+    fi_engine_run(engine, pieces(s->o, s->panel), s->tiles ? pack_panel_tiles : pack_panel, &p);
+    run_sweep(engine, s);
 }
 
 /* ---- the passes ---- */
@@ -225,53 +346,84 @@ static sweep_axis backward_axis(const fi_conv_axis *a, size_t phase)
                         taps ? (taps - 1) * spacing + 1 : 1};
 }
 
+/* Chooses the arithmetic of a sweep over inputs of c channels. Tiles read up to a block of pixels behind the window. */
+static void choose(sweep *s, const fi_conv *v)
+{
+    const size_t depth = whole_blocks(s->c), window = s->y.span * s->x.span + FI_CONV_BLOCK;
+    const bool tiles = v->tiles && s->y.step == 1 && s->x.step == 1 && window <= MOST / depth &&
+                       (WINDOW + FI_CONV_BLOCK * depth) <= MOST;
+    s->k = v->k;
+    s->tiles = tiles ? v->tiles : NULL;
+    s->panel = tiles ? FI_CONV_BLOCK : v->k->panel;
+    s->depth = tiles ? depth : s->c;
+}
+
+static sweep forward_sweep(const fi_conv *v)
+{
+    sweep s = {.n = v->n, .c = v->c, .o = v->o, .y = forward_axis(&v->y), .x = forward_axis(&v->x)};
+    s.out_step = v->o;
+    s.out_row = v->x.out * s.out_step;
+    s.out_image = v->y.out * s.out_row;
+    choose(&s, v);
+    return s;
+}
+
+static sweep backward_sweep(const fi_conv *v, size_t phase_y, size_t phase_x)
+{
+    sweep s = {.n = v->n, .c = v->o, .o = v->c};
+    s.y = backward_axis(&v->y, phase_y);
+    s.x = backward_axis(&v->x, phase_x);
+    s.out_step = v->x.stride * v->c;
+    s.out_row = v->y.stride * v->x.in * v->c;
+    s.out_image = v->y.in * v->x.in * v->c;
+    choose(&s, v);
+    return s;
+}
+
 size_t fi_conv_packed_size(const fi_conv *v, bool backward)
 {
-    const sweep_axis y = forward_axis(&v->y), x = forward_axis(&v->x);
-    if (v->c && y.span > MOST / x.span / v->c) return 0;
-    size_t size = packed_size(v->k, v->y.taps * v->x.taps, v->c, v->o);
-    if (backward) {
-        if (v->o && y.span > MOST / x.span / v->o) return 0; /* the phases of the transpose read less than that */
-        size_t back = packed_size(v->k, v->y.taps * v->x.taps, v->o, v->c);
-        size = back > size ? back : size;
-    }
-    return size ? size : 1;
+    sweep s = forward_sweep(v);
+    const size_t window = s.y.span > MOST / s.x.span ? SIZE_MAX : s.y.span * s.x.span;
+    if (v->c > MOST / window || (backward && v->o > MOST / window)) return 0; /* phases of the transpose read less */
+    size_t bytes = packed_bytes(&s), back = 0;
+    for (size_t i = 0; backward && i < v->y.stride; i++)
+        for (size_t j = 0; j < v->x.stride; j++) {
+            s = backward_sweep(v, i, j);
+            back += packed_bytes(&s);
+        }
+    bytes = back > bytes ? back : bytes;
+    return bytes ? (bytes + sizeof(float) - 1) / sizeof(float) : 1;
 }
 
 void fi_conv_forward(fi_engine *engine, const fi_conv *v, const float *x, const float *w, const float *bias, float *out,
                      bool add)
 {
-    sweep s = {
-        .k = v->k, .in = x, .bias = bias, .packed = v->packed, .out = out, .n = v->n, .c = v->c, .o = v->o, .add = add};
-    s.y = forward_axis(&v->y);
-    s.x = forward_axis(&v->x);
-    s.out_step = v->o;
-    s.out_row = v->x.out * s.out_step;
-    s.out_image = v->y.out * s.out_row;
-    packing p = {v, &s, w, v->packed, false};
-    fi_engine_run(engine, pieces(s.o, v->k->panel), pack_panel, &p);
-    run_sweep(engine, &s);
+    sweep s = forward_sweep(v);
+    s.in = x;
+    s.bias = bias;
+    s.out = out;
+    s.add = add;
+    pack_and_run(engine, v, &s, w, v->packed, false);
 }
 
 void fi_conv_backward_data(fi_engine *engine, const fi_conv *v, const float *g, const float *w, const float *bias,
                            float *dx, bool add)
 {
-    float *packed = v->packed;
+    char *packed = (char *)v->packed;
     for (size_t i = 0; i < v->y.stride; i++)
         for (size_t j = 0; j < v->x.stride; j++) {
-            sweep s = {.k = v->k, .in = g, .bias = bias, .packed = packed, .n = v->n, .c = v->o, .o = v->c, .add = add};
-            s.y = backward_axis(&v->y, i);
-            s.x = backward_axis(&v->x, j);
+            sweep s = backward_sweep(v, i, j);
+            const size_t bytes = packed_bytes(&s);
+            s.in = g;
+            s.bias = bias;
             s.out = dx + (i * v->x.in + j) * v->c;
-            s.out_step = v->x.stride * v->c;
-            s.out_row = v->y.stride * v->x.in * v->c;
-            s.out_image = v->y.in * v->x.in * v->c;
-            packing p = {v, &s, w, packed, true};
-            fi_engine_run(engine, pieces(s.o, v->k->panel), pack_panel, &p);
-            run_sweep(engine, &s);
-            packed += packed_size(v->k, s.y.taps * s.x.taps, s.c, s.o);
+            s.add = add;
+            pack_and_run(engine, v, &s, w, packed, true);
+            packed += bytes;
         }
 }
+
+/* ---- gradients of weights ---- */
 
 typedef struct weights_run {
     const fi_conv *conv;
@@ -310,8 +462,121 @@ static void weights_task(void *user, size_t i, float *scratch)
                     v->c);
 }
 
+/*
+ * On tiles: outputs are laid out over the pixels of the padded window, zero in between. So a tap is a shift of g against x
+ * by a number of pixels, and its gradient one product over all of them. Of every image g is turned to [o][pixels] and x to
+ * pairs of pixels once for all taps, in the first thread's scratch, which all of them read.
+ */
+typedef struct tiled_run {
+    const fi_conv *conv;
+    sweep window; /* the forward one */
+    const float *x, *g;
+    float *dw;
+    uint16_t *images; /* [last - first][image] */
+    size_t first, last;
+    size_t lines, columns, pixels;    /* of a window, pixels in whole blocks */
+    size_t front, ld;                 /* zeros before a row of g: the largest shift; numbers from row to row */
+    size_t g_size, image;             /* numbers of turned g, and of both */
+    size_t blocks_o, blocks_c, parts; /* parts of a filter */
+} tiled_run;
+
+enum {
+    SHARED = 3 << 20, /* bytes of scratch for turned images */
+    OWN = FI_SCRATCH_BYTES - SHARED,
+    NEAR = 1 << 20, /* that stay in the second cache */
+    TOGETHER = 8
+};
+
+static void turn_image(void *user, size_t i, float *scratch)
+{
+    const tiled_run *r = user;
+    const fi_conv *v = r->conv;
+    const sweep *s = &r->window;
+    uint16_t *g = r->images + i * r->image, *x = g + r->g_size, *window = (uint16_t *)(void *)scratch + SHARED / 2;
+    float *zeros = (float *)(void *)(window + r->pixels * s->depth);
+    copy_window(s, r->x + (r->first + i) * v->y.in * v->x.in * v->c, s->y.first, r->lines, s->x.first, r->columns,
+                window);
+    memset(window + r->lines * r->columns * s->depth, 0,
+           (r->pixels - r->lines * r->columns) * s->depth * sizeof *window);
+    for (size_t q = 0; q < r->pixels; q += 2)
+        v->tiles->pair(window + q * s->depth, window + (q + 1) * s->depth, x + q * s->depth, s->depth);
+    memset(g, 0, v->o * r->ld * sizeof *g);
+    memset(zeros, 0, v->o * sizeof *zeros);
+    const float *from = r->g + (r->first + i) * v->y.out * v->x.out * v->o;
+    for (size_t y = 0; y < v->y.out; y++)
+        for (size_t p = 0; p < v->x.out; p += 2) {
+            const float *one = from + (y * v->x.out + p) * v->o, *two = p + 1 < v->x.out ? one + v->o : zeros;
+            v->tiles->spread(one, two, g + r->front + y * r->columns + p, r->ld, v->o);
+        }
+}
+
+/* Blocks of dw for up to TOGETHER taps of a row, which read the same parts of an image while these are near. */
+static void tiled_task(void *user, size_t i, float *scratch)
+{
+    enum { TILE = FI_CONV_BLOCK * FI_CONV_BLOCK };
+    const tiled_run *r = user;
+    const fi_conv *v = r->conv;
+    const size_t taps = v->y.taps * v->x.taps, depth = r->window.depth, part = i % r->parts;
+    const size_t ty = part / pieces(v->x.taps, TOGETHER), tx = part % pieces(v->x.taps, TOGETHER) * TOGETHER;
+    const size_t n = smaller(TOGETHER, v->x.taps - tx);
+    const size_t o = i / r->parts % r->blocks_o * FI_CONV_BLOCK, c = i / r->parts / r->blocks_o * FI_CONV_BLOCK;
+    const size_t rows = smaller(FI_CONV_BLOCK, v->o - o), cols = smaller(FI_CONV_BLOCK, v->c - c);
+    const size_t shift = ty * v->y.dilation * r->columns + tx * v->x.dilation;
+    const fi_conv_walk walk = {.n = {1, 1, r->pixels / FI_CONV_BLOCK},
+                               .a = {0, 0, FI_CONV_BLOCK},
+                               .b = {0, 0, FI_CONV_BLOCK * depth},
+                               .a_row = r->ld,
+                               .a_half = 16 * r->ld,
+                               .b_pair = 2 * depth,
+                               .b_half = 32};
+    float *dw = r->dw + (o * taps + ty * v->x.taps + tx) * v->c + c, *sums = scratch + SHARED / sizeof(float);
+    memset(sums, 0, n * TILE * sizeof *sums);
+    for (size_t u = 0; u < n; u++)
+        for (size_t k = 0; k < rows; k++)
+            memcpy(sums + u * TILE + k * FI_CONV_BLOCK, dw + (k * taps + u) * v->c, cols * sizeof *dw);
+    v->tiles->begin();
+    for (const uint16_t *image = r->images; image < r->images + (r->last - r->first) * r->image; image += r->image)
+        for (size_t u = 0; u < n; u++)
+            v->tiles->block(&walk, image + o * r->ld + r->front - shift - u * v->x.dilation, image + r->g_size + 2 * c,
+                            sums + u * TILE);
+    v->tiles->end();
+    for (size_t u = 0; u < n; u++)
+        for (size_t k = 0; k < rows; k++)
+            memcpy(dw + (k * taps + u) * v->c, sums + u * TILE + k * FI_CONV_BLOCK, cols * sizeof *dw);
+}
+
+/* false: it does not fit. */
+static bool weights_on_tiles(fi_engine *engine, const fi_conv *v, const float *x, const float *g, float *dw)
+{
+    tiled_run r = {.conv = v, .window = forward_sweep(v), .x = x, .g = g, .dw = dw};
+    if (!r.window.tiles || v->n == 0) return false;
+    r.lines = window_of(&r.window.y, v->y.out);
+    r.columns = window_of(&r.window.x, v->x.out);
+    const size_t depth = r.window.depth, rows = whole_blocks(v->o);
+    if (r.lines > SHARED / r.columns || rows > SHARED) return false;
+    r.pixels = whole_blocks(r.lines * r.columns);
+    if (r.pixels > OWN / depth / 4 || v->o > OWN / 8) return false;
+    r.front = (v->y.taps - 1) * v->y.dilation * r.columns + (v->x.taps - 1) * v->x.dilation;
+    r.ld = whole_blocks(r.front + r.pixels + 1); /* a last lone pixel brings a zero */
+    r.g_size = rows * r.ld;
+    r.image = r.g_size + r.pixels * depth;
+    const size_t bytes = r.image * sizeof(uint16_t), round = bytes < NEAR ? NEAR / bytes : 1;
+    if (bytes > SHARED) return false;
+    r.parts = v->y.taps * pieces(v->x.taps, TOGETHER);
+    r.images = (uint16_t *)(void *)engine->scratch[0];
+    r.blocks_o = pieces(v->o, FI_CONV_BLOCK);
+    r.blocks_c = pieces(v->c, FI_CONV_BLOCK);
+    for (; r.first < v->n; r.first = r.last) {
+        r.last = smaller(r.first + round, v->n);
+        fi_engine_run(engine, r.last - r.first, turn_image, &r);
+        fi_engine_run(engine, r.parts * r.blocks_o * r.blocks_c, tiled_task, &r);
+    }
+    return true;
+}
+
 void fi_conv_backward_weights(fi_engine *engine, const fi_conv *v, const float *x, const float *g, float *dw)
 {
+    if (weights_on_tiles(engine, v, x, g, dw)) return;
     const size_t taps = v->y.taps * v->x.taps;
     const size_t image = v->y.in * v->x.in * v->c + v->y.out * v->x.out * v->o;
     const size_t round = image < 4 * WINDOW ? 4 * WINDOW / (image ? image : 1) : 1; /* images that stay in the cache */

@@ -3,7 +3,8 @@
  * kernels of tensor/conv_kernels.h. A transposed convolution is these passes in other roles.
  *
  * Every number of a result is summed in one fixed order (over taps and channels, or over images and pixels), whatever the
- * batch and the threads.
+ * batch and the threads. With `tiles`, numbers are rounded to bf16 before they are multiplied, where strides are 1 and a
+ * window fits a task; elsewhere products are of floats all the same.
  */
 #ifndef FI_TENSOR_CONVOLVE_H
 #define FI_TENSOR_CONVOLVE_H
@@ -19,6 +20,7 @@ typedef struct fi_conv_axis {
 /* x [n, y.in, x.in, c] -> [n, y.out, x.out, o] with weights [o, y.taps, x.taps, c]. */
 typedef struct fi_conv {
     const fi_conv_kernels *k;
+    const fi_conv_tiles *tiles; /* or NULL */
     size_t n, c, o;
     fi_conv_axis y, x;
     float *packed; /* room for fi_conv_packed_size() floats, 64-byte aligned, written by each pass */

@@ -10,12 +10,17 @@
 #include "tensor/convolve.h"
 #include "tensor/ops.h"
 
+static bool coarse; /* numbers are multiples of 1/128, which bf16 holds exactly */
+
 static float *numbers(size_t n, uint32_t stream)
 {
     float *x = fi_aligned_alloc(n + 1, sizeof *x);
     fi_rng rng;
     fi_rng_init(&rng, 3, stream, 0);
-    for (size_t i = 0; i < n; i++) x[i] = (float)(2.0 * fi_rng_uniform(&rng) - 1.0);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = (float)(2.0 * fi_rng_uniform(&rng) - 1.0);
+        if (coarse) x[i] = roundf(x[i] * 128.0f) / 128.0f;
+    }
     return x;
 }
 
@@ -124,38 +129,54 @@ static const struct shape {
     {1, 1, 7, 1, 2, 1, 3, 1, 20, 20},   {0, 4, 4, 3, 3, 3, 3, 1, 1, 1},
 };
 
-TEST(convolutions_are_the_plain_sums_whatever_the_kernels_and_threads)
+static void check_shapes(const fi_conv_kernels *k, const fi_conv_tiles *tiles)
 {
     fi_engine *one = NULL, *three = NULL;
     CHECK_INT(fi_engine_new(1, &one, NULL), FTL_OK);
     CHECK_INT(fi_engine_new(3, &three, NULL), FTL_OK);
-    for (const fi_conv_kernels *const *k = fi_conv_kernels_all(); *k; k++) {
-        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-            const struct shape *s = &shapes[i];
-            fi_conv v = {.k = *k, .n = s->n, .c = s->c, .o = s->o};
-            v.y = axis(s->h, s->ky, s->ky > 1 || s->kx == 1 ? s->stride : 1, s->ky > 1 ? s->pad : 0, s->dilation);
-            v.x = axis(s->w, s->kx, s->stride, s->kx > 1 ? s->pad : 0, s->dilation);
-            check_conv(one, three, v);
-        }
-        fi_rng rng;
-        fi_rng_init(&rng, 17, 0, 0);
-        for (int i = 0; i < 60; i++) {
-#define PICK(n) ((size_t)(fi_rng_uniform(&rng) * (n)))
-            const size_t dilation = 1 + PICK(2), ky = 1 + PICK(3), kx = 1 + PICK(3), pad = PICK(3);
-            fi_conv v = {.k = *k, .n = 1 + PICK(3), .c = 1 + PICK(20), .o = 1 + PICK(70)};
-            v.y = axis((ky - 1) * dilation + 1 + PICK(14), ky, 1 + PICK(3), pad, dilation);
-            v.x = axis((kx - 1) * dilation + 1 + PICK(14), kx, 1 + PICK(3), pad, dilation);
-            check_conv(one, three, v);
-        }
+    coarse = tiles != NULL;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const struct shape *s = &shapes[i];
+        fi_conv v = {.k = k, .tiles = tiles, .n = s->n, .c = s->c, .o = s->o};
+        v.y = axis(s->h, s->ky, s->ky > 1 || s->kx == 1 ? s->stride : 1, s->ky > 1 ? s->pad : 0, s->dilation);
+        v.x = axis(s->w, s->kx, s->stride, s->kx > 1 ? s->pad : 0, s->dilation);
+        check_conv(one, three, v);
     }
+    fi_rng rng;
+    fi_rng_init(&rng, 17, 0, 0);
+    for (int i = 0; i < 60; i++) {
+#define PICK(n) ((size_t)(fi_rng_uniform(&rng) * (n)))
+        const size_t dilation = 1 + PICK(2), ky = 1 + PICK(3), kx = 1 + PICK(3), pad = PICK(3);
+        fi_conv v = {.k = k, .tiles = tiles, .n = 1 + PICK(3), .c = 1 + PICK(20), .o = 1 + PICK(70)};
+        v.y = axis((ky - 1) * dilation + 1 + PICK(14), ky, 1 + PICK(3), pad, dilation);
+        v.x = axis((kx - 1) * dilation + 1 + PICK(14), kx, 1 + PICK(3), pad, dilation);
+        check_conv(one, three, v);
+    }
+    coarse = false;
     fi_engine_free(one);
     fi_engine_free(three);
+}
+
+TEST(convolutions_are_the_plain_sums_whatever_the_kernels_and_threads)
+{
+    for (const fi_conv_kernels *const *k = fi_conv_kernels_all(); *k; k++) check_shapes(*k, NULL);
+}
+
+TEST(tiles_give_the_plain_sums_of_numbers_that_bf16_holds)
+{
+    const fi_conv_tiles *tiles = fi_conv_tiles_best();
+    if (!tiles) {
+        print_message("SKIPPED: this processor has no matrix tiles\n");
+        skip();
+    }
+    check_shapes(fi_conv_kernels_best(), tiles);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions_are_the_plain_sums_whatever_the_kernels_and_threads),
+        cmocka_unit_test(tiles_give_the_plain_sums_of_numbers_that_bf16_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
