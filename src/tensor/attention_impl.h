@@ -29,18 +29,19 @@ FI_INLINE size_t up_to(size_t n, size_t multiple)
 }
 
 /*
- * C [ROWS][vecs vectors] = (more: C +) sum over k < n of a(r, k) b[k][..], a(r, k) at a[r * lda + k] if `by_row`, else at
+ * C [ROWS][vecs vectors] = (factor: C * factor[vecs vectors] +) sum over k < n of a(r, k) b[k][..], a(r, k) at a[r * lda + k] if `by_row`, else at
  * a[k * lda + r]. In functions of their own, where nothing else wants the registers.
  */
 FI_INLINE void tile_of(const size_t vecs, const bool by_row, const float *a, size_t lda, const float *b, size_t ldb,
-                       size_t n, float *c, size_t ldc, bool more)
+                       size_t n, float *c, size_t ldc, const float *factor)
 {
     fi_vf sum[ROWS][VECS] = {{{0}}};
-    if (more) {
+    if (factor) {
 #pragma GCC unroll 8
         for (size_t r = 0; r < ROWS; r++)
 #pragma GCC unroll 3
-            for (size_t v = 0; v < vecs; v++) sum[r][v] = fi_v_load(c + r * ldc + v * FI_LANES);
+            for (size_t v = 0; v < vecs; v++)
+                sum[r][v] = fi_v_load(c + r * ldc + v * FI_LANES) * fi_v_load(factor + v * FI_LANES);
     }
     for (size_t k = 0; k < n; k++) {
         fi_vf x[VECS];
@@ -59,13 +60,14 @@ FI_INLINE void tile_of(const size_t vecs, const bool by_row, const float *a, siz
         for (size_t v = 0; v < vecs; v++) fi_v_store(c + r * ldc + v * FI_LANES, sum[r][v]);
 }
 
-typedef void tile_fn(const float *a, size_t lda, const float *b, size_t ldb, size_t n, float *c, size_t ldc, bool more);
+typedef void tile_fn(const float *a, size_t lda, const float *b, size_t ldb, size_t n, float *c, size_t ldc,
+                     const float *factor);
 
 #define TILE(name, vecs, by_row)                                                                                       \
     static __attribute__((noinline)) void name(const float *a, size_t lda, const float *b, size_t ldb, size_t n,       \
-                                               float *c, size_t ldc, bool more)                                        \
+                                               float *c, size_t ldc, const float *factor)                              \
     {                                                                                                                  \
-        tile_of(vecs, by_row, a, lda, b, ldb, n, c, ldc, more);                                                        \
+        tile_of(vecs, by_row, a, lda, b, ldb, n, c, ldc, factor);                                                      \
     }
 TILE(rows_1, 1, true)
 TILE(rows_2, 2, true)
@@ -77,22 +79,34 @@ TILE(columns_all, VECS, false)
 static tile_fn *const row_tile[] = {NULL, rows_1, rows_2, rows_all}, /* by the number of vectors */
     *const column_tile[] = {NULL, columns_1, columns_2, columns_all};
 
+#define EIGHT_ONES 1, 1, 1, 1, 1, 1, 1, 1
+static const float ones[BLOCK] = {EIGHT_ONES,
+#if FI_LANES >= 8
+                                  EIGHT_ONES, EIGHT_ONES,
+#endif
+#if FI_LANES == 16
+                                  EIGHT_ONES, EIGHT_ONES,
+                                  EIGHT_ONES
+#endif
+};
+
 /* C [rows, columns] += A B; rows is rounded up to ROWS, columns to FI_LANES, and all three have room for that. */
 static void add_rows(const float *a, size_t lda, size_t rows, const float *b, size_t ldb, size_t n, float *c,
                      size_t ldc, size_t columns)
 {
     for (size_t left = (columns + FI_LANES - 1) / FI_LANES, vecs; left; left -= vecs) {
         vecs = left == 4 ? 2 : left < VECS ? left : VECS; /* 2 + 2 is faster than 3 + 1 */
-        for (size_t i = 0; i < rows; i += ROWS) row_tile[vecs](a + i * lda, lda, b, ldb, n, c + i * ldc, ldc, true);
+        for (size_t i = 0; i < rows; i += ROWS) row_tile[vecs](a + i * lda, lda, b, ldb, n, c + i * ldc, ldc, ones);
         b += vecs * FI_LANES;
         c += vecs * FI_LANES;
     }
 }
 
-/* C [rows, BLOCK] += A' B for the first `vecs` vectors of a block; A [n, rows]. */
-static void add_columns(size_t vecs, const float *a, size_t lda, size_t rows, const float *b, size_t n, float *c)
+/* C [rows, BLOCK] = C factor + A' B for the first `vecs` vectors of a block; A [n, rows]. */
+static void add_columns(size_t vecs, const float *a, size_t lda, size_t rows, const float *b, size_t n, float *c,
+                        const float *factor)
 {
-    for (size_t i = 0; i < rows; i += ROWS) column_tile[vecs](a + i, lda, b, BLOCK, n, c + i * BLOCK, BLOCK, true);
+    for (size_t i = 0; i < rows; i += ROWS) column_tile[vecs](a + i, lda, b, BLOCK, n, c + i * BLOCK, BLOCK, factor);
 }
 
 /* Rows of one head lie far apart, which the processor does not foresee. */
@@ -186,28 +200,38 @@ static bool next_keys(const fi_head *h, size_t end, keys *b)
 
 /* ---- scores ---- */
 
-/* s [keys][BLOCK] = scores of the queries of qt [d][BLOCK], the first of them at `position`; top: the largest so far. */
-static void scores_of(size_t vecs, const fi_head *h, const keys *b, const float *qt, size_t position, float *s,
-                      fi_vf *top)
+/* ROWS rows of scores from row j on, so far q.k alone: the bias, and -INFINITY behind the position of the query. */
+static void bias_and_order(size_t vecs, const fi_head *h, const keys *b, size_t j, size_t position, float *s)
 {
     fi_vi lane;
     for (int i = 0; i < FI_LANES; i++) lane[i] = i;
+    for (size_t r = j; r < j + ROWS; r++) {
+        const size_t key = b->at[r];
+        for (size_t v = 0; v < vecs; v++) {
+            fi_vf x = fi_v_load(s + r * BLOCK + v * FI_LANES);
+            if (h->bias) x += fi_v_load(h->bias + position + v * FI_LANES - key);
+            if (h->causal && key > position) {
+                int32_t after = (int32_t)(key - position) - (int32_t)(v * FI_LANES);
+                x = fi_v_select(lane < after, fi_v_set(-INFINITY), x);
+            }
+            fi_v_store(s + r * BLOCK + v * FI_LANES, x);
+        }
+    }
+}
+
+/* s [keys][BLOCK] = scores of the queries of qt [d][BLOCK], the first of them at `position`; top: the largest so far, or NULL. */
+static void scores_of(size_t vecs, const fi_head *h, const keys *b, const float *qt, size_t position, float *s,
+                      fi_vf *top)
+{
     for (size_t j = 0; j < b->n; j += ROWS) {
         for (size_t r = ROWS; b->once && r < 2 * ROWS && j + r < b->n; r++) fetch_row(b->k + (j + r) * b->ld_k, h->d);
-        row_tile[vecs](b->k + j * b->ld_k, b->ld_k, qt, BLOCK, h->d, s + j * BLOCK, BLOCK, false);
-        for (size_t r = j; r < j + ROWS; r++) {
-            const size_t key = b->at[r];
-            for (size_t v = 0; v < vecs; v++) {
-                float *at = s + r * BLOCK + v * FI_LANES;
-                fi_vf x = fi_v_load(at);
-                if (h->bias) x += fi_v_load(h->bias + position + v * FI_LANES - key);
-                if (h->causal && key > position) {
-                    int32_t after = (int32_t)(key - position) - (int32_t)(v * FI_LANES);
-                    x = fi_v_select(lane < after, fi_v_set(-INFINITY), x);
-                }
-                if (h->bias || h->causal) fi_v_store(at, x);
-                top[v] = fi_v_max(x, top[v]);
-            }
+        row_tile[vecs](b->k + j * b->ld_k, b->ld_k, qt, BLOCK, h->d, s + j * BLOCK, BLOCK, NULL);
+        if (h->bias || h->causal) bias_and_order(vecs, h, b, j, position, s);
+        for (size_t v = 0; top && v < vecs; v++) {
+            fi_vf most = top[v];
+#pragma GCC unroll 8
+            for (size_t r = 0; r < ROWS; r++) most = fi_v_max(fi_v_load(s + (j + r) * BLOCK + v * FI_LANES), most);
+            top[v] = most;
         }
     }
 }
@@ -288,16 +312,14 @@ static void forward_keys(const fi_head *h, const keys *b, const forward_block *x
     for (size_t v = 0; v < vecs; v++) before[v] = top[v] = fi_v_load(x->top + v * FI_LANES);
     scores_of(vecs, h, b, x->qt, position, s, top);
     exponentials(vecs, s, b->n, top, more);
+    float shrink[BLOCK];
     for (size_t v = 0; v < vecs; v++) {
-        fi_vf shrink = fi_v_exp_low(before[v] - top[v]);
+        fi_vf by = fi_v_exp_low(before[v] - top[v]);
         fi_v_store(x->top + v * FI_LANES, top[v]);
-        fi_v_store(x->sum + v * FI_LANES, fi_v_load(x->sum + v * FI_LANES) * shrink + more[v]);
-        for (size_t c = 0; c < b->ld_v; c++) {
-            float *o = x->ot + c * BLOCK + v * FI_LANES;
-            fi_v_store(o, fi_v_load(o) * shrink);
-        }
+        fi_v_store(x->sum + v * FI_LANES, fi_v_load(x->sum + v * FI_LANES) * by + more[v]);
+        fi_v_store(shrink + v * FI_LANES, by);
     }
-    add_columns(vecs, b->v, b->ld_v, b->ld_v, s, b->n, x->ot);
+    add_columns(vecs, b->v, b->ld_v, b->ld_v, s, b->n, x->ot, shrink);
 }
 
 /* Rows from .. from + n of the result. */
@@ -496,7 +518,7 @@ static void back_begin(const fi_head *h, const keys *b, const back_block *x, siz
 static void score_grads(size_t vecs, const fi_head *h, const keys *b, const back_block *x, const float *s, float *t)
 {
     for (size_t j = 0; j < b->n; j += ROWS) {
-        row_tile[vecs](b->v + j * b->ld_v, b->ld_v, x->gt, BLOCK, h->dv, t + j * BLOCK, BLOCK, false);
+        row_tile[vecs](b->v + j * b->ld_v, b->ld_v, x->gt, BLOCK, h->dv, t + j * BLOCK, BLOCK, NULL);
         for (size_t r = j; r < j + ROWS; r++)
             for (size_t v = 0; v < vecs; v++) {
                 size_t at = r * BLOCK + v * FI_LANES;
@@ -525,17 +547,14 @@ static void back_keys_of_block(const fi_head *h, const keys *b, const back_block
                                size_t position)
 {
     fi_vf shift[VECS], unused[VECS];
-    for (size_t v = 0; v < vecs; v++) {
-        shift[v] = fi_v_load(x->lse + v * FI_LANES);
-        unused[v] = shift[v];
-    }
-    scores_of(vecs, h, b, x->qt, position, y->s, unused);
+    for (size_t v = 0; v < vecs; v++) shift[v] = fi_v_load(x->lse + v * FI_LANES);
+    scores_of(vecs, h, b, x->qt, position, y->s, NULL);
     exponentials(vecs, y->s, b->n, shift, unused);
     score_grads(vecs, h, b, x, y->s, y->t);
     if (h->dbias) add_bias_grads(h, b, vecs, position, y->t);
     if (h->dv_) add_rows(y->s, BLOCK, b->n, x->g, x->wide_g, vecs * FI_LANES, y->dv, x->wide_g, h->dv);
     if (h->dk) add_rows(y->t, BLOCK, b->n, x->q, x->wide_q, vecs * FI_LANES, y->dk, x->wide_q, h->d);
-    if (h->dq) add_columns(vecs, b->k, b->ld_k, b->ld_copy, y->t, b->n, x->dqt);
+    if (h->dq) add_columns(vecs, b->k, b->ld_k, b->ld_copy, y->t, b->n, x->dqt, ones);
 }
 
 /* Row at[i] of x += row i of `from`. */

@@ -185,11 +185,12 @@ FI_INLINE fi_vf fi_v_exp_low(fi_vf x)
 {
     fi_vf n, p = fi_v_exp_reduced(x, &n) + 1.0f;
 #if defined(__AVX512F__)
-    p = fi_v_scale(p, n);
+    const __mmask16 counts = _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(-87.0f), _CMP_NLT_UQ);
+    return (fi_vf)_mm512_maskz_scalef_ps(counts, (__m512)p, (__m512)n);
 #else
     p *= (fi_vf)((__builtin_convertvector(n, fi_vi) + 127) << 23);
-#endif
     return fi_v_select(x < -87.0f, (fi_vf){0}, p);
+#endif
 }
 
 FI_INLINE fi_vf fi_v_log(fi_vf x)
