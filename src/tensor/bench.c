@@ -98,25 +98,45 @@ static void run_graph(subject *s)
     fi_forward(s->graph);
 }
 
-/* size: batch, heads, queries = keys, width of a head. */
-static ftl_status prepare_attention(subject *s, const bench_case *c, fi_dtype type)
+static void run_graph_back(subject *s)
 {
-    const size_t batch = c->size[0], heads = c->size[1], n = c->size[2], d = c->size[3];
-    (void)type;
-    ftl_status st = fi_graph_new(s->engine, false, &s->graph, NULL);
+    fi_forward(s->graph);
+    fi_backward(s->graph, 1);
+}
+
+/* size: batch, heads, queries, keys, width of a head. */
+static ftl_status prepare_attention_of(subject *s, const bench_case *c, bool back)
+{
+    const size_t batch = c->size[0], heads = c->size[1], d = c->size[4];
+    ftl_status st = fi_graph_new(s->engine, back, &s->graph, NULL);
     if (st) return st;
-    const size_t shape[3] = {batch, n, heads * d};
     fi_node *in[3];
-    for (int i = 0; i < 3; i++) in[i] = fi_input(s->graph, 3, shape);
+    for (int i = 0; i < 3; i++) {
+        in[i] = fi_input(s->graph, 3, (size_t[]){batch, c->size[i ? 3 : 2], heads * d});
+        fi_want_grad(s->graph, in[i]);
+    }
     fi_node *out =
         fi_attend(s->graph, in[0], in[1], in[2], NULL, NULL, &(fi_attention){.heads = heads, .scale = 0.125f});
     if (out) fi_keep(s->graph, out);
-    if ((st = fi_plan(s->graph, NULL, NULL))) return st;
+    if ((st = fi_plan(s->graph, back ? fi_mse(s->graph, out, in[0], NULL) : NULL, NULL))) return st;
     for (int i = 0; i < 3; i++)
         for (size_t j = 0; j < in[i]->size; j++) in[i]->value[j] = (float)(j * 7 % 31) / 16 - 1;
-    s->operations = 4 * (double)batch * (double)heads * (double)n * (double)n * (double)d;
-    s->run = run_graph;
+    /* forward two products, backward five */
+    s->operations = (back ? 14 : 4) * (double)(batch * heads) * (double)(c->size[2] * c->size[3]) * (double)d;
+    s->run = back ? run_graph_back : run_graph;
     return FTL_OK;
+}
+
+static ftl_status prepare_attention(subject *s, const bench_case *c, fi_dtype type)
+{
+    (void)type;
+    return prepare_attention_of(s, c, false);
+}
+
+static ftl_status prepare_attention_back(subject *s, const bench_case *c, fi_dtype type)
+{
+    (void)type;
+    return prepare_attention_of(s, c, true);
 }
 
 static const bench_case cases[] = {
@@ -133,8 +153,11 @@ static const bench_case cases[] = {
     {"convolution", "100 of 8 x 8 x 128 to 128, forward", prepare_conv, {100, 8, 128, 128, 0}, false},
     {"convolution", "100 of 8 x 8 x 128 to 128, data", prepare_conv, {100, 8, 128, 128, 1}, false},
     {"convolution", "100 of 8 x 8 x 128 to 128, weights", prepare_conv, {100, 8, 128, 128, 2}, false},
-    {"attention", "4 x 8 heads of 512 x 512 x 64", prepare_attention, {4, 8, 512, 64}, false},
-    {"attention", "16 x 8 heads of 64 x 64 x 64", prepare_attention, {16, 8, 64, 64}, false},
+    {"attention", "4 x 8 heads of 512 x 512 x 64", prepare_attention, {4, 8, 512, 512, 64}, false},
+    {"attention", "the same with its gradients", prepare_attention_back, {4, 8, 512, 512, 64}, false},
+    {"attention", "16 x 8 heads of 64 x 64 x 64", prepare_attention, {16, 8, 64, 64, 64}, false},
+    {"attention", "8 heads of 20 x 513 x 64", prepare_attention, {1, 8, 20, 513, 64}, false},
+    {"attention", "20 x 8 heads of 1 x 64 x 64", prepare_attention, {20, 8, 1, 64, 64}, false},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
