@@ -114,9 +114,25 @@ static void copy_window(const sweep *s, const float *image, ptrdiff_t y, size_t 
     }
 }
 
-/* One panel of output channels for a block of outputs: pieces of the sum outermost, so that their weights stay near. */
-static void sweep_panel(const sweep *s, const float *window, size_t pitch, size_t panel, float *out, size_t rows,
-                        size_t width)
+/* The first tap of an output that meets an input row which exists; rows outside the image are left out. */
+static size_t first_tap(const sweep_axis *a, size_t output)
+{
+    const ptrdiff_t at = (ptrdiff_t)(output * a->step) + a->first;
+    return at >= 0 ? 0 : (size_t)((-at + a->spacing - 1) / a->spacing);
+}
+
+static bool meets_input(const sweep_axis *a, size_t output, size_t tap)
+{
+    const ptrdiff_t at = (ptrdiff_t)(output * a->step) + a->first + (ptrdiff_t)tap * a->spacing;
+    return at >= 0 && at < (ptrdiff_t)a->in;
+}
+
+/*
+ * One panel of output channels for a block of outputs, whose first row is `row`: pieces of the sum outermost, so that their
+ * weights stay near.
+ */
+static void sweep_panel(const sweep *s, const float *window, size_t pitch, size_t panel, float *out, size_t row,
+                        size_t rows, size_t width)
 {
     static const float zeros[64];
     const size_t pn = s->panel, cols = smaller(pn, s->o - panel * pn);
@@ -132,15 +148,20 @@ static void sweep_panel(const sweep *s, const float *window, size_t pitch, size_
             for (size_t at = 0; at < len; at += piece) {
                 const size_t steps = smaller(piece, len - at);
                 const float *from = window + (t * (size_t)s->y.spacing * pitch + u * (size_t)s->x.spacing) * s->c + at;
-                for (size_t r = 0; r < rows; r++)
+                for (size_t r = 0; r < rows; r++) {
+                    if (!meets_input(&s->y, row + r, t)) continue;
+                    const bool begins = u == 0 && at == 0 && t == first_tap(&s->y, row + r);
                     s->k->strip(steps, from + r * s->y.step * pitch * s->c, s->x.step * s->c, w,
-                                out + r * s->out_row + panel * pn, s->out_step, width, cols, init);
+                                out + r * s->out_row + panel * pn, s->out_step, width, cols, begins ? init : NULL);
+                }
                 w += steps * pn;
-                init = NULL;
             }
-    for (size_t r = 0; init && r < rows; r++) /* no tap meets this phase */
+    for (size_t r = 0; init && r < rows; r++) { /* rows that no tap meets */
+        const size_t t = first_tap(&s->y, row + r);
+        if (s->c && s->x.taps && t < s->y.taps && meets_input(&s->y, row + r, t)) continue;
         for (size_t p = 0; p < width; p++)
             memcpy(out + r * s->out_row + p * s->out_step + panel * pn, init, cols * sizeof(float));
+    }
 }
 
 /*
@@ -206,7 +227,7 @@ static void sweep_task(void *user, size_t i, float *scratch)
         s->tiles->end();
         return;
     }
-    for (size_t p = p0; p < p1; p++) sweep_panel(s, window, pitch, p, out, rows, width);
+    for (size_t p = p0; p < p1; p++) sweep_panel(s, window, pitch, p, out, row, rows, width);
 }
 
 static void run_sweep(fi_engine *engine, sweep *s)
