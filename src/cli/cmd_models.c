@@ -8,6 +8,7 @@ static const struct {
     const char *text;
 } capabilities[] = {
     {FTL_TAKES_REGRESSORS, "takes regressors"},
+    {FTL_TAKES_UNKNOWN_FUTURE, "takes regressors whose future is not known"},
     {FTL_TAKES_DUPLICATE_TIMES, "takes several values at one time"},
     {FTL_TAKES_IRREGULAR_TIMES, "takes irregular times"},
     {FTL_TAKES_MISSING, "takes missing values"},
