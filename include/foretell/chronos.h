@@ -18,7 +18,7 @@
  *
  * Outputs equal those of the Python package chronos-forecasting 2.3 in float32 up to rounding (sample paths: in
  * distribution), with the differences that are named below. For ordinary forecasts of series the forecaster "chronos"
- * of forecaster.h is simpler; this interface is for what a class with upstream's methods needs. Since 0.2.
+ * of forecaster.h is simpler; this interface is for what a class with upstream's methods needs. Since 0.1.
  */
 #ifndef FORETELL_CHRONOS_H
 #define FORETELL_CHRONOS_H

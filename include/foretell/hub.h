@@ -7,7 +7,7 @@
  *     NAME.json       a model that was added: points to its directory, nothing is copied
  *     NAME/           a model that was downloaded: config.json, weights, and download.json with sizes and checksums
  *
- * The network is used by ftl_hub_download() and by nothing else. Since 0.2.
+ * The network is used by ftl_hub_download() and by nothing else. Since 0.1.
  */
 #ifndef FORETELL_HUB_H
 #define FORETELL_HUB_H
