@@ -85,9 +85,8 @@ FTL_API ftl_status ftl_config_set(ftl_config *config, const char *option, const 
 FTL_API ftl_status ftl_config_get(const ftl_config *config, const char *option, char **out, ftl_error *err);
 FTL_API const ftl_forecaster *ftl_config_forecaster(const ftl_config *config);
 /**
- * What models of this configuration can (ftl_capability). Where that depends on a model file, the file is opened, and
- * stays open for fits with this configuration.
- * @return FTL_OK; what opening may give
+ * What models of this configuration can (ftl_capability). Where that depends on a model file, its config is looked at.
+ * @return FTL_OK; FTL_EINVAL (no file is named); FTL_EIO; FTL_EDATA (no model there); FTL_ENOMEM
  */
 FTL_API ftl_status ftl_config_capabilities(const ftl_config *config, unsigned *out, ftl_error *err);
 /** The configuration as text that ftl_config_new() reads back, only what differs from the defaults. ftl_text_free(). */

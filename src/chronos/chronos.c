@@ -79,6 +79,21 @@ static ftl_status route(const json_t *config, const char *path, const fi_chronos
     return FTL_OK;
 }
 
+ftl_status fi_chronos_peek(const char *directory, const fi_chronos_family **out, ftl_error *err)
+{
+    fi_buf path = {0};
+    json_t *config = NULL;
+    *out = NULL;
+    ftl_status st = check_directory(directory, err);
+    if (!st) fi_buf_printf(&path, "%s/config.json", directory);
+    if (!st && path.failed) st = fi_fail_memory(err);
+    if (!st) st = read_config(path.data, &config, err);
+    if (!st) st = route(config, path.data, out, err);
+    json_decref(config);
+    fi_buf_release(&path);
+    return st;
+}
+
 static ftl_status open_files(ftl_chronos *m, const ftl_chronos_open_args *args, const char *config_path, ftl_error *err)
 {
     static const fi_dtype types[] = {FI_F32, FI_BF16, FI_I8};

@@ -15,6 +15,9 @@ struct ftl_chronos {
     pthread_mutex_t lock; /* engine and state serve one call at a time */
 };
 
+/* The family of a directory's model, from its config.json alone. Errors as ftl_chronos_open(). */
+ftl_status fi_chronos_peek(const char *directory, const fi_chronos_family **out, ftl_error *err);
+
 /* Rows of a batch where the caller says nothing. */
 size_t fi_chronos_batch_size(const ftl_chronos *model, bool cross_learning);
 

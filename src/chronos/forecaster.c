@@ -135,11 +135,18 @@ static ftl_status weights_open(const char *directory, const char *adapter, int p
     return st;
 }
 
-/* n_threads 0: as they are. */
+/* n_threads 0: whatever they are. */
 static bool weights_are(const weights *w, const char *directory, const char *adapter, int precision, size_t n_threads)
 {
     return !strcmp(w->directory, directory) && !strcmp(w->adapter, adapter) && w->precision == precision &&
            (!n_threads || w->n_threads == n_threads);
+}
+
+static ftl_status refuse_nameless(ftl_error *err)
+{
+    return fi_fail(err, FTL_EINVAL,
+                   "chronos: which model? Name one or its directory: -m chronos:NAME_OR_DIRECTORY; 'foretell models "
+                   "download' and 'foretell models add' bring models in");
 }
 
 /* The weights of a configuration, opened now if they are not yet. Goes to weights_drop(). */
@@ -149,11 +156,7 @@ static ftl_status weights_of(const chronos_config *c, size_t n_threads, weights 
     const char *adapter = c->adapter ? c->adapter : "";
     ftl_status st = FTL_OK;
     *out = NULL;
-    if (!c->model)
-        return fi_fail(
-            err, FTL_EINVAL,
-            "chronos: which model? Name one or its directory: -m chronos:NAME_OR_DIRECTORY; 'foretell models "
-            "download' and 'foretell models add' bring models in");
+    if (!c->model) return refuse_nameless(err);
     pthread_mutex_lock(&s->lock);
     if (!s->held || !weights_are(s->held, c->model, adapter, c->s.precision, n_threads)) {
         weights_drop(s->held);
@@ -183,24 +186,26 @@ static void chronos_release_config(void *config)
     fi_free(s);
 }
 
-static unsigned capabilities_of(const ftl_chronos *model, bool regressors)
+static unsigned capabilities_of(bool gives_samples, bool takes_covariates)
 {
-    const ftl_chronos_facts f = ftl_chronos_about(model);
-    unsigned can = FTL_TAKES_MISSING;
-    if (f.gives_samples) can |= FTL_GIVES_SAMPLES;
-    if (f.takes_covariates && regressors) can |= FTL_TAKES_REGRESSORS | FTL_TAKES_UNKNOWN_FUTURE;
-    return can;
+    return FTL_TAKES_MISSING | (gives_samples ? FTL_GIVES_SAMPLES : 0u) |
+           (takes_covariates ? FTL_TAKES_REGRESSORS | FTL_TAKES_UNKNOWN_FUTURE : 0u);
+}
+
+static unsigned capabilities_with(const weights *w, const settings *s)
+{
+    const ftl_chronos_facts f = ftl_chronos_about(w->model);
+    return capabilities_of(f.gives_samples, f.takes_covariates && s->regressors);
 }
 
 static ftl_status chronos_config_capabilities(const void *config, unsigned *out, ftl_error *err)
 {
     const chronos_config *c = config;
-    weights *w;
-    ftl_status st = weights_of(c, 0, &w, err);
-    if (st) return st;
-    *out = capabilities_of(w->model, c->s.regressors);
-    weights_drop(w);
-    return FTL_OK;
+    const fi_chronos_family *family;
+    if (!c->model) return refuse_nameless(err);
+    ftl_status st = fi_chronos_peek(c->model, &family, err);
+    if (!st) *out = capabilities_of(family->gives_samples, family->takes_covariates && c->s.regressors);
+    return st;
 }
 
 /* ---- fitted: the context ---------------------------------------------------------------------------------------- */
@@ -316,7 +321,7 @@ static ftl_status chronos_fit(const void *config, const ftl_series *s, const ftl
     ftl_status st = weights_of(c, args->n_threads, &w, err);
     if (!st) st = settle_context(&c->s, w->model, &context, err);
     if (st) goto done;
-    bool columns = capabilities_of(w->model, c->s.regressors) & FTL_TAKES_REGRESSORS;
+    bool columns = capabilities_with(w, &c->s) & FTL_TAKES_REGRESSORS;
     for (size_t i = 0; columns && i < ftl_series_n_columns(s); i++) {
         const char *name = ftl_series_column_name(s, i);
         n_lines += is_covariate(name);
@@ -349,7 +354,7 @@ done:
 static unsigned chronos_model_capabilities(const void *model)
 {
     const chronos_model *m = model;
-    return capabilities_of(m->w->model, m->s.regressors);
+    return capabilities_with(m->w, &m->s);
 }
 
 /* ---- predict ---------------------------------------------------------------------------------------------------- */
