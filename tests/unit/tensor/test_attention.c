@@ -25,7 +25,7 @@ static const fi_op weigh_op = {"weigh", weigh_forward, weigh_backward, FI_KEEP_I
 
 static fi_node *weigh(fi_graph *g, fi_node *x, fi_node *weights)
 {
-    fi_node *node = fi_node_new(g, &weigh_op, 1, (size_t[]){1}, 0);
+    fi_node *node = x && weights ? fi_node_new(g, &weigh_op, 1, (size_t[]){1}, 0) : NULL;
     fi_node_input(g, node, x);
     fi_node_input(g, node, weights);
     return node;
@@ -717,6 +717,32 @@ TEST(what_does_not_fit_is_told)
     fi_engine_free(engine);
 }
 
+TEST(a_lack_of_memory_is_told_and_leaks_nothing)
+{
+    fi_engine *engine = NULL;
+    CHECK_INT(fi_engine_new(1, &engine, NULL), FTL_OK);
+    ftl_status st = FTL_ENOMEM;
+    for (long n = 0; st == FTL_ENOMEM && n < 200; n++) {
+        fi_graph *g = NULL;
+        fi_alloc_fail_after(n);
+        st = fi_graph_new(engine, true, &g, NULL);
+        if (!st) {
+            fi_node *x = fi_input(g, 3, (size_t[]){2, 3, 8}), *table = fi_input(g, 2, (size_t[]){8, 2}),
+                    *mask = fi_input(g, 2, (size_t[]){2, 3});
+            fi_want_grad(g, x);
+            fi_node *y = fi_rope(g, x, 2, 10000, NULL);
+            fi_node *bias = fi_relative_bias(g, table, 3, 3, true, 16);
+            y = fi_attend(g, y, y, x, mask, bias, &(fi_attention){.heads = 2, .scale = 1});
+            y = fi_softmax(g, y, NULL);
+            st = fi_plan(g, weigh(g, y, fi_input(g, 3, (size_t[]){2, 3, 8})), NULL);
+        }
+        fi_graph_free(g);
+        fi_alloc_fail_after(-1);
+    }
+    CHECK_INT(st, FTL_OK);
+    fi_engine_free(engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -733,6 +759,7 @@ int main(void)
         cmocka_unit_test(rotary_positions_are_those_of_chronos_2_and_turn_back),
         cmocka_unit_test(masked_softmax_and_its_gradient_are_pytorchs),
         cmocka_unit_test(what_does_not_fit_is_told),
+        cmocka_unit_test(a_lack_of_memory_is_told_and_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
