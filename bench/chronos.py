@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speed of the Chronos families beside chronos-forecasting, in one run; prints a table of seconds and ratios.
 
-    bench/chronos.py build/libforetell.so [--models DIR] [--only t5,bolt] [--threads 1,2] [--batches 1,16] [--repeat 5]
+    bench/chronos.py build/libforetell.so [--models DIR] [--only t5,bolt,2] [--threads 1,2] [--batches 1,16] [--repeat 5]
 
 Models of the size "small" with random weights (tools/chronos_tools.py), context 512, horizon 64, 20 samples. Rounds of the
 peer and of each precision alternate, and the fastest round of each counts: what else the machine does slows both alike.
@@ -31,7 +31,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("library", type=Path)
     p.add_argument("--models", type=Path, default=Path("/tmp/chronos-models"))
-    p.add_argument("--only", default="t5,bolt")
+    p.add_argument("--only", default="t5,bolt,2")
     p.add_argument("--threads", default="1,2")
     p.add_argument("--batches", default="1,16")
     p.add_argument("--repeat", type=int, default=5)
@@ -52,7 +52,8 @@ def main():
             ours = {k: Model(args.library, directory, k, threads) for k in PRECISIONS}
             for batch in map(int, args.batches.split(",")):
                 x = (10 + np.sin(t / 5 + rng.normal(size=(batch, 1))) + 0.2 * rng.normal(size=(batch, 512))).astype(np.float32)
-                calls = {"peer": lambda: pipeline.predict(torch.tensor(x), prediction_length=64)}
+                given = torch.tensor(x)[:, None] if family == "2" else torch.tensor(x)  # one target each
+                calls = {"peer": lambda: pipeline.predict(given, prediction_length=64)}
                 for k, model in ours.items():
                     calls[k] = lambda model=model: model.predict(list(x), 64, batch_size=batch)
                 best = {k: min(timed(call), timed(call)) if batch == 1 else timed(call) for k, call in calls.items()}

@@ -424,12 +424,18 @@ static size_t nearest_level(const chronos2 *m, double level)
     return best;
 }
 
+/* Steps that the contexts of copies grow to. */
+static size_t unroll_capacity(const chronos2 *m, size_t length, size_t horizon)
+{
+    return length + horizon < m->context_length ? length + horizon : m->context_length;
+}
+
 static ftl_status unroll_init(unroll *u, chronos2 *m, const fi_chronos_batch *batch, const fi_chronos_row *rows,
                               size_t n_rows, size_t block, ftl_error *err)
 {
     size_t n_paths = batch->n_unrolled, n_levels = m->net.config.n_levels, n_copies = n_paths * n_rows, longest = 0;
     for (size_t i = 0; i < n_rows; i++) longest = rows[i].length > longest ? rows[i].length : longest;
-    size_t capacity = longest + batch->horizon < m->context_length ? longest + batch->horizon : m->context_length;
+    size_t capacity = unroll_capacity(m, longest, batch->horizon);
     double *mass = fi_alloc(n_paths + n_levels, sizeof *mass);
     *u = (unroll){.m = m,
                   .batch = batch,
@@ -618,17 +624,25 @@ static ftl_status chronos2_embed(void *model, const fi_chronos_batch *batch, flo
     return st;
 }
 
+/* Of rows alone. A longer horizon than one pass holds a row's paths, and what they predict, beside the graph. */
 static ftl_chronos_memory chronos2_memory(void *model, size_t rows, size_t context, size_t horizon, size_t samples)
 {
     (void)samples;
+    enum { PATHS = 9 };
     chronos2 *m = model;
-    size_t patch = m->net.config.patch, ahead = (horizon + patch - 1) / patch;
-    fi_chronos2_pass shape = {.patches = fi_patch_count(context, patch, patch),
-                              .ahead = ahead < m->max_ahead ? ahead : m->max_ahead};
-    shape.rows = units_per_run(rows, 1, shape.patches + 1 + shape.ahead);
+    size_t patch = m->net.config.patch, ahead = (horizon + patch - 1) / patch, cache = 0;
+    if (ahead > m->max_ahead) {
+        size_t capacity = unroll_capacity(m, context, horizon), block = m->net.config.n_levels * m->max_ahead * patch;
+        cache = (PATHS * (capacity + block) + block) * sizeof(float);
+        ahead = m->max_ahead;
+        context = capacity;
+        rows = PATHS;
+    }
+    fi_chronos2_pass shape = {.patches = fi_patch_count(context, patch, patch), .ahead = ahead};
+    shape.rows = units_per_run(rows, 1, shape.patches + 1 + ahead);
     recorded *graph;
     if (find_graph(m, &shape, &graph, NULL)) return (ftl_chronos_memory){0, 0};
-    return (ftl_chronos_memory){fi_graph_bytes(graph->graph), 0};
+    return (ftl_chronos_memory){fi_graph_bytes(graph->graph), cache};
 }
 
 const fi_chronos_family fi_chronos_2 = {

@@ -1,69 +1,38 @@
 #!/usr/bin/env python3
-"""Compares Chronos-2 models of the official sizes with chronos-forecasting on real series.
+"""Compares Chronos-2 with chronos-forecasting on models of the official sizes (random weights) and real series.
 
-    python tests/parity/check_chronos2.py [--build build] [--shared ../shared] [--models /tmp/chronos2-models] [--sizes small,base]
+    tools/chronos2_parity.py build/libforetell.so DATA [--sizes small,base] [--models DIR] [--quick]
 
-Needs chronos-forecasting 2.3 (torch). Makes the models with random weights, saved as the package saves them, unless they
-are there already; then forecasts series of many frequencies of the shared folder with both sides: lengths 1 to 9,000,
-gaps, constant and empty series, horizons 1 to 1,100, several targets, covariates, categories, cross learning.
+DATA holds NAME.csv.gz files. Models are made in DIR (default /tmp/chronos-models) where they are not there yet. Both sides
+forecast the first series of every file, lengths 1 to 9,000, gaps, constant and empty series, horizons 1 to 1,100,
+several targets, covariates, categories, cross learning.
 
-The error of a task is max |ours - theirs| / (|theirs| + scale), where scale is the standard deviation of the task's
-target (1 where it is 0 or nothing is observed): relative where values are large, and in units of the series where they
-cross zero. The limit is 1e-4 in f32. The errors of bf16 and int8 are printed as |ours - f32| / (|f32| + scale): maximum,
-and mean over all numbers.
+The error of a number is |ours - theirs| / max(|theirs|, scale), where scale is the standard deviation of the task's target
+(1 where it is 0 or nothing is observed): relative where values are large, in units of the series where they cross zero.
+The limit is 1e-4 in f32; exit code 1 if it is passed. Beyond 1,024 steps upstream's weighted quantiles jump where two
+samples tie (which comes first decides what weight the value before them gets): there a number counts as right if it is
+near what upstream gives for the series or for the series times 1 + 3e-7. The errors of bf16 and int8 are against f32.
 """
 import argparse
 import gzip
 import io
-import pathlib
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from foretell_chronos import Model  # noqa: E402
+from chronos_tools import PRECISIONS, Model, make_model
 
-LEVELS = [0.01, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95,
-          0.99]
-SIZES = {"small": dict(d_model=512, d_ff=2048, num_heads=8, num_layers=6),
-         "base": dict(d_model=768, d_ff=3072, num_heads=12, num_layers=12)}
 LIMIT = 1e-4
 
 
-def make_model(path, size):
-    """Random weights of sizes at which every part of the network moves the output, by as much as the series vary."""
-    from chronos import Chronos2Pipeline
-    from chronos.chronos2.config import Chronos2CoreConfig
-    from chronos.chronos2.model import Chronos2Model
-    if (path / "model.safetensors").exists():
-        return
-    torch.manual_seed(7)
-    torch.set_num_threads(2)
-    config = Chronos2CoreConfig(
-        d_kv=64, architectures=["Chronos2Model"], chronos_pipeline_class="Chronos2Pipeline",
-        chronos_config=dict(context_length=8192, input_patch_size=16, input_patch_stride=16, output_patch_size=16,
-                            max_output_patches=64, quantiles=LEVELS, use_reg_token=True, use_arcsinh=True,
-                            time_encoding_scale=8192), **SIZES[size])
-    model = Chronos2Model(config).eval()
-    with torch.no_grad():
-        for name, p in model.named_parameters():
-            if "layer_norm" in name:
-                p.uniform_(0.5, 1.5)
-            elif name.endswith("bias"):
-                p.normal_(0, 0.05)
-            else:
-                p.normal_(0, (0.1 if ".q." in name else 0.8) * p.shape[1] ** -0.5)
-    Chronos2Pipeline(model).save_pretrained(path)
-
-
-def real_series(shared):
+def real_series(folder):
     """The first column of numbers of every data file, by name."""
     found = {}
-    for path in sorted((shared / "data").glob("*.csv*")):
+    for path in sorted(folder.glob("*.csv*")):
         if path.name.startswith("manifest"):
             continue
         text = gzip.open(path, "rt").read(2_000_000) if path.suffix == ".gz" else path.read_text()[:2_000_000]
@@ -120,45 +89,55 @@ def scale_of(task):
     return np.where(np.isfinite(s) & (s > 0), s, 1.0)[:, None, None]
 
 
+def nudged(task):
+    return dict(task, target=nudged(task["target"])) if isinstance(task, dict) else task * np.float32(1 + 3e-7)
+
+
 def errors(tasks, ours, theirs):
-    return [np.abs(a - b) / (np.abs(b) + scale_of(t)) for t, a, b in zip(tasks, ours, theirs)]
+    return [np.abs(a - b) / np.maximum(np.abs(b), scale_of(t)) for t, a, b in zip(tasks, ours, theirs)]
+
+
+def predict(model, tasks, horizon, **kwargs):
+    """[targets, levels, horizon] of each task."""
+    return [q.reshape(-1, *q.shape[-2:]) for q, _ in model.predict(tasks, horizon, levels=None, **kwargs)]
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--build", default="build", type=pathlib.Path)
-    parser.add_argument("--shared", default="../shared", type=pathlib.Path)
-    parser.add_argument("--models", default="/tmp/chronos2-models", type=pathlib.Path)
+    parser.add_argument("library", type=Path)
+    parser.add_argument("data", type=Path)
     parser.add_argument("--sizes", default="small,base")
+    parser.add_argument("--models", type=Path, default=Path("/tmp/chronos-models"))
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     from chronos import Chronos2Pipeline
-    series, worst = real_series(args.shared), 0.0
+    series, worst = real_series(args.data), 0.0
     print(f"{len(series)} real series: {', '.join(series)}")
     for size in args.sizes.split(","):
-        path = args.models / size
-        make_model(path, size)
+        path = make_model("2", size, args.models / f"chronos-2-{size}")
         theirs = Chronos2Pipeline.from_pretrained(path)
-        ours = {p: Model(args.build / "libforetell.so", path, p, 2) for p in ("f32", "bf16", "int8")}
-        sums = {p: [0.0, 0.0, 0] for p in ours}
+        models = {p: Model(args.library, path, p, 2) for p in PRECISIONS}
+        sums = {p: [0.0, 0.0, 0] for p in PRECISIONS if p != "f32"}
         for name, horizon, kwargs, tasks in cases(series, args.quick):
             t0 = time.monotonic()
             expected = [p.numpy() for p in theirs.predict(tasks, prediction_length=horizon, **kwargs)]
             t1 = time.monotonic()
-            found = ours["f32"].predict(tasks, horizon, **kwargs)
+            found = predict(models["f32"], tasks, horizon, **kwargs)
             t2 = time.monotonic()
-            error = max(e.max() for e in errors(tasks, found, expected))
+            each = errors(tasks, found, expected)
+            if horizon > 1024:
+                again = [p.numpy() for p in theirs.predict([nudged(t) for t in tasks], prediction_length=horizon, **kwargs)]
+                each = [np.minimum(a, b) for a, b in zip(each, errors(tasks, found, again))]
+            error = max(e.max() for e in each)
             worst = max(worst, error)
             spread = np.mean([np.std((e - e.mean()) / scale_of(t)) for t, e in zip(tasks, expected)])
             print(f"{size:6} {name:32} {error:.1e}   forecasts spread {spread:.2f}  {t1 - t0:6.2f} s, ours {t2 - t1:6.2f} s", flush=True)
-            for p in ("bf16", "int8"):
-                for e in errors(tasks, ours[p].predict(tasks, horizon, **kwargs), found):
+            for p in sums:
+                for e in errors(tasks, predict(models[p], tasks, horizon, **kwargs), found):
                     sums[p] = [max(sums[p][0], e.max()), sums[p][1] + e.sum(), sums[p][2] + e.size]
-        for p in ("bf16", "int8"):
+        for p in sums:
             print(f"{size:6} {p} against f32: maximum {sums[p][0]:.1e}, mean {sums[p][1] / sums[p][2]:.1e}")
-        for m in ours.values():
-            m.close()
     print(f"largest error {worst:.1e}, limit {LIMIT:.0e}")
     return worst > LIMIT
 
