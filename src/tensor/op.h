@@ -14,12 +14,6 @@ static inline size_t fi_n_rows(const fi_node *x)
     size_t d = fi_last_dim(x);
     return d ? x->size / d : 0;
 }
-static inline bool fi_same_shape(const fi_node *a, const fi_node *b)
-{
-    bool same = a->n_dims == b->n_dims;
-    for (int i = 0; i < FI_MAX_DIMS; i++) same = same && a->shape[i] == b->shape[i];
-    return same;
-}
 
 /* The graph fails with "op: [2, 3] and [4]: rule" (b NULL: one shape); returns NULL. */
 fi_node *fi_fail_shapes(fi_graph *g, const char *op, const fi_node *a, const fi_node *b, const char *rule);

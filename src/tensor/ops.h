@@ -94,7 +94,11 @@ fi_node *fi_conv_transpose2d(fi_graph *g, fi_node *x, fi_node *w, fi_node *bias)
 fi_node *fi_max_pool2d(fi_graph *g, fi_node *x, size_t kernel); /* stride = kernel; the first of equals */
 fi_node *fi_avg_pool2d(fi_graph *g, fi_node *x, size_t kernel);
 
-/* ---- loss.c: one number; weights [rows] or NULL, 0 leaves a row out ---- */
+/*
+ * ---- loss.c: one number; weights [rows] or NULL, 0 leaves a row out whatever it holds ----
+ * Nothing flows back to targets, labels, weights and masks. Where no row counts, loss and gradient are 0. Rows are summed
+ * in double. A label beyond the last column counts as the last.
+ */
 /* Mean over weighted rows of -log softmax(logits [rows, n])[label]; label < 0 leaves the row out. */
 fi_node *fi_cross_entropy(fi_graph *g, fi_node *logits, fi_node *labels, fi_node *weights);
 /* Mean over rows of -sum p log softmax(logits / temperature), p = soft [rows, n] probabilities. */
@@ -103,7 +107,8 @@ fi_node *fi_mse(fi_graph *g, fi_node *y, fi_node *target,
                 fi_node *weights); /* mean over all elements of weighted rows */
 /*
  * Pinball: sum over quantiles, mean over steps, mean over rows of 2 |(y - q)(1[y <= q] - level)|; q [rows, levels, steps],
- * target and mask [rows, steps] (mask NULL: all). mean_over_levels: mean over levels and sum over steps instead (Bolt's code).
+ * target and mask [rows, steps] (NULL: all; a masked step costs nothing but counts in the mean). mean_over_levels: mean over
+ * levels and sum over steps instead (Bolt's code).
  */
 fi_node *fi_quantile_loss(fi_graph *g, fi_node *q, fi_node *target, fi_node *mask, const float *levels, size_t n_levels,
                           bool mean_over_levels);
