@@ -88,13 +88,14 @@ typedef struct run {
     fi_node *x, *t, *context, *target, *out, *loss;
 } run;
 
-static run start(const fi_unet *net, size_t n, bool training, bool context, size_t threads)
+static run start_of(const fi_unet *net, size_t n, bool training, bool context, size_t threads, fi_dtype products)
 {
     const fi_unet_config *c = &net->config;
     run r = {0};
     ftl_error err = {0};
     CHECK_INT(fi_engine_new(threads, &r.engine, NULL), FTL_OK);
     CHECK_INT(fi_graph_new(r.engine, training, &r.g, NULL), FTL_OK);
+    fi_graph_products(r.g, products);
     r.x = fi_input(r.g, 4, (size_t[]){n, c->height, c->height, c->channels});
     r.t = fi_input(r.g, 2, (size_t[]){n, 1});
     r.context = context ? fi_input(r.g, 2, (size_t[]){n, c->context}) : NULL;
@@ -106,6 +107,11 @@ static run start(const fi_unet *net, size_t n, bool training, bool context, size
     }
     if (fi_plan(r.g, r.loss, &err)) fail_msg("%s", err.message);
     return r;
+}
+
+static run start(const fi_unet *net, size_t n, bool training, bool context, size_t threads)
+{
+    return start_of(net, n, training, context, threads, FI_F32);
 }
 
 static void stop(run *r)
@@ -339,6 +345,41 @@ TEST(three_steps_of_adam_are_pytorchs)
     fi_weights_close(golden);
 }
 
+/* bf16 rounds by up to 2^-9; a gradient of thousands of such products keeps its direction, and its bits with any threads. */
+TEST(products_of_bf16_give_nearly_the_same_gradient)
+{
+    const fi_unet_config config = fi_unet_course(3, 16, 5, 16);
+    static const struct {
+        size_t threads;
+        fi_dtype products;
+    } settings[] = {{2, FI_F32}, {1, FI_BF16}, {3, FI_BF16}};
+    fi_unet *net[3];
+    for (int k = 0; k < 3; k++) {
+        CHECK_INT(fi_unet_new(&config, &net[k], NULL), FTL_OK);
+        CHECK_INT(fi_unet_train(net[k], 7, NULL), FTL_OK);
+        run r = start_of(net[k], 4, true, false, settings[k].threads, settings[k].products);
+        for (size_t i = 0; i < r.x->size; i++) {
+            r.x->value[i] = wave(i, 0.1, 1.0);
+            r.target->value[i] = wave(i, 0.5, 1.0);
+        }
+        for (size_t i = 0; i < 4; i++) r.t->value[i] = 0.2f * (float)(i + 1);
+        fi_forward(r.g);
+        fi_backward(r.g, 1.0f);
+        stop(&r);
+    }
+    double ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < net[0]->params.size; i++) {
+        const double a = net[0]->params.grads[i], b = net[1]->params.grads[i];
+        ab += a * b;
+        aa += a * a;
+        bb += b * b;
+    }
+    CHECK(aa > 0 && ab > 0.995 * sqrt(aa * bb)); /* 0.9985 on AMX */
+    CHECK_CLOSE(sqrt(bb / aa), 1.0, 0.05);
+    CHECK(memcmp(net[1]->params.grads, net[2]->params.grads, net[1]->params.size * sizeof(float)) == 0);
+    for (int k = 0; k < 3; k++) fi_unet_free(net[k]);
+}
+
 TEST(a_config_that_does_not_fit_is_refused)
 {
     ftl_error err = {0};
@@ -363,6 +404,7 @@ int main(void)
         cmocka_unit_test(an_uneven_network_trains_as_in_pytorch),
         cmocka_unit_test(the_courses_network_forecasts_noise_as_in_pytorch),
         cmocka_unit_test(three_steps_of_adam_are_pytorchs),
+        cmocka_unit_test(products_of_bf16_give_nearly_the_same_gradient),
         cmocka_unit_test(a_config_that_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
