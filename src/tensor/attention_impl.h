@@ -29,8 +29,9 @@ FI_INLINE size_t up_to(size_t n, size_t multiple)
 }
 
 /*
- * C [ROWS][vecs vectors] = (factor: C * factor[vecs vectors] +) sum over k < n of a(r, k) b[k][..], a(r, k) at a[r * lda + k] if `by_row`, else at
- * a[k * lda + r]. In functions of their own, where nothing else wants the registers.
+ * C [ROWS][vecs vectors] = sum over k < n of a(r, k) b[k][..], plus C times factor[vecs vectors] if there is a factor;
+ * a(r, k) at a[r * lda + k] if `by_row`, else at a[k * lda + r]. In functions of their own, where nothing else wants the
+ * registers.
  */
 FI_INLINE void tile_of(const size_t vecs, const bool by_row, const float *a, size_t lda, const float *b, size_t ldb,
                        size_t n, float *c, size_t ldc, const float *factor)
