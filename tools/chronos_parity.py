@@ -60,10 +60,10 @@ def error(ours, theirs, unit):
     return float(np.max(np.abs(ours - theirs) / np.maximum(np.abs(theirs), unit)))
 
 
-def t5_logits(program, directory, x, tokens):
+def t5_logits(program, directory, x, tokens, precision="f32"):
     data = np.int32(len(x)).tobytes() + np.asarray(x, np.float32).tobytes()
     data += np.int32(len(tokens)).tobytes() + np.asarray(tokens, np.int32).tobytes()
-    out = subprocess.run([program, directory, "f32"], input=data, capture_output=True, check=True).stdout
+    out = subprocess.run([program, directory, precision], input=data, capture_output=True, check=True).stdout
     return np.frombuffer(out, np.float32).reshape(len(tokens), -1)
 
 

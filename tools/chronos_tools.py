@@ -1,4 +1,5 @@
-"""What tools/chronos_parity.py, tools/chronos2_parity.py and bench/chronos.py share: models of the official sizes with random weights, real series,
+"""What tools/chronos_parity.py, tools/chronos2_parity.py and bench/chronos_{peer,errors}.py share: models of the official sizes
+with random weights, real series,
 and the library's Chronos interface through ctypes. Needs torch, transformers, chronos-forecasting, numpy and pandas."""
 import ctypes as c
 import os

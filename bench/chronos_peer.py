@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Speed of the Chronos families beside chronos-forecasting, in one run; prints a table of seconds and ratios.
 
-    bench/chronos.py build/libforetell.so [--models DIR] [--only t5,bolt,2] [--threads 1,2] [--batches 1,16] [--repeat 5]
+    bench/chronos_peer.py build/libforetell.so [--models DIR] [--only t5,bolt,2] [--threads 1,2] [--batches 1,16]
+                          [--repeat 5] [--cpu]
 
 Models of the size "small" with random weights (tools/chronos_tools.py), context 512, horizon 64, 20 samples. Rounds of the
 peer and of each precision alternate, and the fastest round of each counts: what else the machine does slows both alike.
+On a busy machine --cpu counts processor time instead of the clock's, which says something of one thread only.
 `unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE` before, or the peer is not at its best.
 """
 import argparse
@@ -21,10 +23,10 @@ from chronos_tools import PRECISIONS, Model, make_model  # noqa: E402
 warnings.filterwarnings("ignore")
 
 
-def timed(call):
-    start = time.perf_counter()
+def timed(call, clock):
+    start = clock()
     call()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def main():
@@ -35,7 +37,9 @@ def main():
     p.add_argument("--threads", default="1,2")
     p.add_argument("--batches", default="1,16")
     p.add_argument("--repeat", type=int, default=5)
+    p.add_argument("--cpu", action="store_true")
     args = p.parse_args()
+    clock = time.process_time if args.cpu else time.perf_counter
 
     import torch
     from chronos import BaseChronosPipeline
@@ -56,10 +60,10 @@ def main():
                 calls = {"peer": lambda: pipeline.predict(given, prediction_length=64)}
                 for k, model in ours.items():
                     calls[k] = lambda model=model: model.predict(list(x), 64, batch_size=batch)
-                best = {k: min(timed(call), timed(call)) if batch == 1 else timed(call) for k, call in calls.items()}
-                for _ in range(args.repeat - 1):
+                best = dict.fromkeys(calls, np.inf)
+                for _ in range(args.repeat):
                     for k, call in calls.items():
-                        best[k] = min(best[k], timed(call))
+                        best[k] = min(best[k], timed(call, clock))
                 cells = [f"{best[k]:.4f} | {best['peer'] / best[k]:.2f}" for k in PRECISIONS]
                 print(f"| {family}-small | {batch} | {threads} | {best['peer']:.4f} | " + " | ".join(cells) + " |", flush=True)
 
