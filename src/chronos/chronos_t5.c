@@ -37,13 +37,17 @@ static ftl_status read_settings(const fi_chronos_source *s, fi_chronos_t5_settin
                                          "top_p",
                                          NULL};
     const json_t *c = s->chronos, *limits = json_object_get(c, "tokenizer_kwargs");
-    const char *class = NULL;
+    const char *class = NULL, *type = NULL;
     ftl_status st = fi_chronos_need(s, c, needed, err);
     if (!st) st = fi_chronos_need(s, limits, (const char *const[]){"low_limit", "high_limit", NULL}, err);
     if (!st) st = fi_chronos_named(s, fi_json_get_text(c, "tokenizer_class", &class, err), err);
     if (!st && strcmp(class, "MeanScaleUniformBins"))
         st = fi_fail(err, FTL_EDATA, "%s: key 'tokenizer_class' is '%.60s'; only MeanScaleUniformBins is known",
                      s->config_path, class);
+    if (!st) st = fi_chronos_named(s, fi_json_get_text(c, "model_type", &type, err), err);
+    if (!st && strcmp(type, "seq2seq"))
+        st = fi_fail(err, FTL_EDATA, "%s: key 'model_type' is '%.60s'; only seq2seq networks (T5) can be run",
+                     s->config_path, type);
     if (!st) st = fi_chronos_get_count(s, c, "n_tokens", 3, MAX_VOCAB, &out->n_tokens, err);
     if (!st) st = fi_chronos_get_count(s, c, "n_special_tokens", 1, out->n_tokens, &out->n_special, err);
     if (!st) st = fi_chronos_get_count(s, c, "pad_token_id", 0, out->n_special - 1, &out->pad, err);
@@ -70,8 +74,8 @@ static ftl_status model_open(const fi_chronos_source *s, ftl_chronos_facts *fact
     *out = NULL;
     if (!m) return fi_fail_memory(err);
     m->engine = s->engine;
-    ftl_status st = fi_chronos_read_t5(s, &config, err);
-    if (!st) st = read_settings(s, &m->settings, err);
+    ftl_status st = read_settings(s, &m->settings, err);
+    if (!st) st = fi_chronos_read_t5(s, &config, err);
     const fi_chronos_t5_settings *set = &m->settings;
     if (!st) st = fi_chronos_get_count(s, s->config, "vocab_size", set->n_tokens, MAX_VOCAB, &config.vocab, err);
     if (!st)

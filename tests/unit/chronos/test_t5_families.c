@@ -331,6 +331,7 @@ TEST(configs_that_cannot_be_are_refused_by_file_and_key)
         {0, "low_limit", "4"},
         {0, "low_limit", "1e300"},
         {0, "low_limit", "null"},
+        {0, "model_type", "\"causal\""},
         {0, "n_tokens", ""},
         {0, "n_tokens", "65"},
         {0, "n_tokens", "3000000000"},
