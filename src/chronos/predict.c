@@ -314,10 +314,12 @@ static ftl_status make_rows(job *j, size_t per_row, ftl_error *err)
     ftl_status st = FTL_OK;
     for (size_t t = 0; !st && t < j->n; t++) {
         const ftl_chronos_task *task = &j->tasks[j->first + t];
-        for (size_t i = 0; i < task->n_targets; i++, row++, out += per_row) {
+        for (size_t i = 0; i < task->n_targets; i++, row++) {
             *row = make_row(j, task->targets + i * task->length, task->length, t);
             row->seed = row_seed(j->o.seed, task->stream, i);
+            if (!per_row) continue; /* embedding: nothing is forecast */
             row->out = out;
+            out += per_row;
         }
         st = covariate_rows(j, t, &row, &encoded, err);
     }
