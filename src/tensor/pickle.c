@@ -98,7 +98,7 @@ typedef struct machine {
     value *stack, *memo;
     size_t n_stack, room_stack, n_memo, room_memo;
     chunk *chunks;
-    size_t budget; /* bytes that chunks and memo may still take */
+    size_t budget; /* bytes that chunks, memo and tensors found may still take */
     fi_buf entry;  /* name of an entry */
     ftl_error *err;
 } machine;
@@ -611,6 +611,8 @@ static ftl_status collect(machine *m, fi_weights *weights, bool swapped)
         if (name->kind != TEXT || state->v[i + 1].kind != TENSOR) continue; /* a step count, a name */
         if (!fi_utf8_valid(name->text, name->size))
             return refuse(m, "the name of tensor '%s' is not UTF-8", fi_excerpt(name->text, name->size, shown));
+        st = charge(m, sizeof(fi_entry) + name->size); /* one long name may stand for many tensors */
+        if (st) return st;
         st = fi_weights_add(weights, m->file, name->text, name->size, state->v[i + 1].tensor, swapped, m->err);
         if (st) return st;
     }

@@ -264,6 +264,25 @@ TEST(programs_that_make_no_sense_are_refused)
     REFUSED("\x80\x02}X\x01\0\0\0\xFFN\x85.", "no state dict");
 }
 
+/* Every tensor has a copy of its name: 28 KB of name and 5 bytes for each of 5,000 tensors are not to become 140 MB. */
+TEST(a_long_name_of_many_tensors_is_refused)
+{
+    enum { NAME = 28000, TENSORS = 5000 };
+    static const char tensor[] = BEFORE "K\x04tQK\0K\x01\x85K\x01\x85\x89)tRq\x01s";
+    static char pickle[NAME + 5 * TENSORS + 200];
+    const size_t own = sizeof "\x80\x02}X\x01\0\0\0w" - 1;
+    char *to = pickle + sizeof "\x80\x02}X\x60\x6D\0\0" - 1; /* 28000 */
+    memcpy(pickle, "\x80\x02}X\x60\x6D\0\0", (size_t)(to - pickle));
+    memset(to, 'n', NAME);
+    to += NAME;
+    memcpy(to, "q\0", 2);
+    memcpy(to + 2, tensor + own, sizeof tensor - 1 - own);
+    to += 2 + sizeof tensor - 1 - own;
+    for (int i = 0; i < TENSORS; i++, to += 5) memcpy(to, "h\0h\x01s", 5);
+    *to++ = '.';
+    check_pickle_refused(pickle, (size_t)(to - pickle), "more memory than its file justifies");
+}
+
 TEST(a_name_that_is_no_text_is_refused)
 {
     static const char pickle[] = BEFORE "K\x04tQK\x01K\x03\x85K\x01\x85" AFTER;
@@ -372,6 +391,7 @@ int main(void)
         cmocka_unit_test(tensors_that_leave_their_storage_are_refused),
         cmocka_unit_test(all_that_no_state_dict_needs_is_refused_by_name),
         cmocka_unit_test(programs_that_make_no_sense_are_refused),
+        cmocka_unit_test(a_long_name_of_many_tensors_is_refused),
         cmocka_unit_test(a_name_that_is_no_text_is_refused),
         cmocka_unit_test(archives_that_lie_are_refused),
         cmocka_unit_test(opening_survives_lack_of_memory),
