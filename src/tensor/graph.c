@@ -479,6 +479,7 @@ ftl_status fi_plan(fi_graph *g, fi_node *loss, ftl_error *err)
     if (!g->failure.code && loss && loss->size != 1) fi_graph_fail(g, "the loss is not one number");
     if (g->failure.code) goto done;
     g->loss = loss;
+    fi_keep(g, loss); /* callers read it, whatever else does */
     mark_nodes(g, loss);
     if (!list_steps(g, loss)) fail_nomem(g);
     if (g->failure.code || !find_last_uses(g, &last_use)) goto done;
@@ -490,7 +491,6 @@ ftl_status fi_plan(fi_graph *g, fi_node *loss, ftl_error *err)
         live_values(g, &g->steps[s], s, last_use);
         if (g->steps[s].kind == STEP_BACKWARD) live_grads(g, &g->steps[s], s);
     }
-    if (loss) use(g, value_of(g, loss, false), g->n_steps);
     if (g->failure.code) goto done;
     if (!place(g) || !(g->memory = fi_aligned_alloc(g->bytes + ALIGNMENT, 1))) fail_nomem(g);
     if (!g->failure.code) point_all(g);

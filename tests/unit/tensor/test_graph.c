@@ -181,6 +181,23 @@ TEST(a_kept_value_survives_the_run)
     fi_engine_free(engine);
 }
 
+TEST(a_loss_stays_what_it_is_where_something_is_computed_from_it)
+{
+    fi_engine *engine = NULL;
+    CHECK_INT(fi_engine_new(1, &engine, NULL), FTL_OK);
+    fi_node *ones, *loss;
+    fi_graph *g = chain(engine, true, 1, false, &ones, &loss);
+    fi_node *squared = square(g, loss); /* would take the loss's place */
+    fi_keep(g, squared);
+    CHECK_INT(fi_plan(g, loss, NULL), FTL_OK);
+    for (int i = 0; i < 4; i++) ones->value[i] = 1;
+    fi_forward(g);
+    CHECK_NEAR(*loss->value, 1 + 16 + 1.0 / 16 + 81, 1e-4);
+    CHECK_NEAR(*squared->value, (double)*loss->value * (double)*loss->value, 1);
+    fi_graph_free(g);
+    fi_engine_free(engine);
+}
+
 TEST(the_first_failure_is_told_and_nothing_leaks_without_memory)
 {
     fi_engine *engine = NULL;
@@ -218,6 +235,7 @@ int main(void)
         cmocka_unit_test(gradients_add_up_over_readers_views_and_passes),
         cmocka_unit_test(memory_is_used_again),
         cmocka_unit_test(a_kept_value_survives_the_run),
+        cmocka_unit_test(a_loss_stays_what_it_is_where_something_is_computed_from_it),
         cmocka_unit_test(the_first_failure_is_told_and_nothing_leaks_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
