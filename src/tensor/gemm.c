@@ -84,10 +84,8 @@ static void scale_rows(block *b)
     for (size_t r = 0; r < b->rows; r++) {
         scale[r] = 0;
         if (!b->p.a_transposed) scale[r] = b->job->set->largest(a_at(b, b->row + r, 0), k);
-        for (size_t i = 0; i < k && b->p.a_transposed; i++) {
-            float x = fabsf(b->p.a[i * lda + b->row + r]);
-            scale[r] = x <= scale[r] ? scale[r] : x;
-        }
+        for (size_t i = 0; i < k && b->p.a_transposed; i++)
+            scale[r] = fi_larger(scale[r], fabsf(b->p.a[i * lda + b->row + r]));
         b->memory->inverse[r] = fi_int8_scale(&scale[r]);
     }
 }

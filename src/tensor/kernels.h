@@ -96,6 +96,11 @@ extern const fi_kernel_set fi_kernel_set_avx2, fi_kernel_set_avx512, fi_kernel_s
 void fi_pack_panel(const fi_kernel_set *set, fi_dtype type, const float *b, size_t ldb, bool transposed, size_t k0,
                    size_t k, size_t j0, size_t cols, const float *inverse, uint32_t *out);
 
+/* The larger of two magnitudes; NaN as soon as there is one. */
+static inline float fi_larger(float most, float x)
+{
+    return x <= most || most != most ? most : x;
+}
 /* *largest, a magnitude, becomes the step of int8 numbers up to it (NaN: it is not finite); gives 1 / step, or 0. */
 float fi_int8_scale(float *largest);
 

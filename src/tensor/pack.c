@@ -68,10 +68,7 @@ static void largest_of(const packing *w, size_t j0, size_t cols, float *most)
     const size_t k = w->packed->k;
     for (size_t j = 0; j < cols; j++) most[j] = w->transposed ? w->set->largest(w->b + (j0 + j) * w->ldb, k) : 0;
     for (size_t i = 0; i < k && !w->transposed; i++)
-        for (size_t j = 0; j < cols; j++) {
-            float x = fabsf(w->b[i * w->ldb + j0 + j]);
-            most[j] = x <= most[j] ? most[j] : x;
-        }
+        for (size_t j = 0; j < cols; j++) most[j] = fi_larger(most[j], fabsf(w->b[i * w->ldb + j0 + j]));
 }
 
 static int32_t sum_of_bytes(uint32_t lane)

@@ -351,6 +351,20 @@ TEST(numbers_that_are_not_finite_stay_in_their_row){
                               }
                           discard(&q);
                       }
+                      for (int side = 0; side < 2; side++) { /* of int8, whose scales come from what is not turned */
+                          problem q = make(engine, (shape){5, 40, 33}, FI_I8, true, true, false);
+                          if (side) {
+                              q.b[3 * q.p.ldb + 7] = NAN;
+                              fi_repack(engine, q.packed, q.b, q.p.ldb, false);
+                          } else {
+                              q.a[3 * q.p.lda + 2] = NAN;
+                          }
+                          fi_multiply(engine, &q.p);
+                          for (size_t i = 0; i < 5; i++)
+                              for (size_t j = 0; j < 40; j++)
+                                  CHECK((bool)isfinite(q.c[i * q.p.ldc + j]) == (side ? j != 7 : i != 2));
+                          discard(&q);
+                      }
                   })}
 
 TEST(lack_of_memory_and_too_long_sums_are_told)
