@@ -49,7 +49,7 @@ static void softmax_forward(fi_graph *g, fi_node *node)
                      .out = node->value,
                      .rows = rows,
                      .n = n,
-                     .rows_per_mask = mask ? rows / node->shape[0] : 1};
+                     .rows_per_mask = mask && rows ? rows / node->shape[0] : 1};
     fi_engine_run(fi_graph_engine(g), (rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK, softmax_rows, &r);
 }
 

@@ -412,7 +412,7 @@ static void film_backward(fi_graph *g, fi_node *node)
 static bool film_fits(fi_graph *g, const fi_node *x, fi_node *node, fi_node *by)
 {
     size_t c = fi_last_dim(x), rows = by ? fi_n_rows(by) : 1;
-    if (by && (fi_last_dim(by) != c || (rows != 1 && rows != x->shape[0]))) {
+    if (rows == 0 || (by && (fi_last_dim(by) != c || (rows != 1 && rows != x->shape[0])))) {
         fi_fail_shapes(g, "film", x, by, "scale and shift are to be [n or 1, channels]");
         return false;
     }

@@ -689,6 +689,18 @@ TEST(masked_softmax_and_its_gradient_are_pytorchs)
     fi_engine_free(engine);
 }
 
+TEST(an_empty_batch_has_a_softmax_of_nothing)
+{
+    fi_engine *engine;
+    fi_graph *g = new_graph(&engine);
+    fi_node *y = fi_softmax(g, fi_input(g, 3, (size_t[]){0, 3, 5}), fi_input(g, 2, (size_t[]){0, 5}));
+    CHECK(y && y->size == 0);
+    CHECK_INT(fi_plan(g, NULL, NULL), FTL_OK);
+    fi_forward(g);
+    fi_graph_free(g);
+    fi_engine_free(engine);
+}
+
 TEST(what_does_not_fit_is_told)
 {
     static const struct {
@@ -758,6 +770,7 @@ int main(void)
         cmocka_unit_test(attention_and_its_gradients_are_pytorchs),
         cmocka_unit_test(rotary_positions_are_those_of_chronos_2_and_turn_back),
         cmocka_unit_test(masked_softmax_and_its_gradient_are_pytorchs),
+        cmocka_unit_test(an_empty_batch_has_a_softmax_of_nothing),
         cmocka_unit_test(what_does_not_fit_is_told),
         cmocka_unit_test(a_lack_of_memory_is_told_and_leaks_nothing),
     };

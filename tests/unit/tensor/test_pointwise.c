@@ -146,6 +146,12 @@ TEST(modulation_is_by_channel)
     check_refused("film: [2, 3] and [2, 4]");
 }
 
+TEST(modulation_needs_something_to_modulate_by)
+{
+    CHECK(!fi_film(g, matrix(0, 3), matrix(0, 3), NULL));
+    check_refused("film: [0, 3] and [0, 3]");
+}
+
 TEST(modulation_is_of_one_sample_or_of_all)
 {
     CHECK(!fi_film(g, matrix(4, 3), NULL, matrix(2, 3)));
@@ -184,6 +190,7 @@ int main(void)
         in_training(a_second_operand_repeats_behind_not_before),
         in_training(a_gated_unit_needs_two_halves),
         in_training(modulation_is_by_channel),
+        in_training(modulation_needs_something_to_modulate_by),
         in_training(modulation_is_of_one_sample_or_of_all),
         in_training(dropout_leaves_something),
         in_training(what_is_built_on_nothing_is_nothing),
