@@ -138,9 +138,9 @@ ftl_status fi_hub_check_model(const char *directory, ftl_error *err)
     fi_weights *weights = NULL;
     char *base = NULL;
     ftl_status st = fi_adapter_base(directory, &base, err);
-    if (!st) st = fi_hub_path(&path, err, base ? "%s/adapter_model.safetensors" : "%s/config.json", directory);
+    if (!st && !base) st = fi_hub_path(&path, err, "%s/config.json", directory);
     if (!st && !base) st = read_object(path.data, &config, err);
-    if (!st) st = fi_weights_open(base ? path.data : directory, &weights, err);
+    if (!st) st = base ? fi_adapter_open(directory, &weights, err) : fi_weights_open(directory, &weights, err);
     fi_weights_close(weights);
     json_decref(config);
     fi_free(base);

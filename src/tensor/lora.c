@@ -78,12 +78,13 @@ static ftl_status alpha_of(const adapter *a, const char *module, double *alpha, 
     *alpha = NAN;
     json_object_foreach(json_object_get(a->config, "alpha_pattern"), key, value)
     {
+        char shown[FI_EXCERPT_MAX];
         size_t m = strlen(key);
         if (strpbrk(key, "*+?[](){}|^$\\"))
             return fi_fail(err, FTL_EDATA,
                            "%s: alpha_pattern: '%s' is a regular expression; only names of modules are "
                            "read: merge the adapter in Python (merge_and_unload) and save the whole model",
-                           a->path, key);
+                           a->path, fi_excerpt(key, m, shown));
         if (m <= n && !strcmp(module + n - m, key) && (m == n || module[n - m - 1] == '.') && isnan(*alpha))
             *alpha = json_number_value(value);
     }
@@ -179,19 +180,27 @@ static ftl_status merge_tensor(adapter *a, const fi_stored *tensor, ftl_error *e
     return replace(a, tensor, name, err);
 }
 
-/* The adapter's file, which the model then owns. */
-static ftl_status open_adapter(fi_weights *model, const char *directory, fi_buf *path, fi_weights **out, ftl_error *err)
+ftl_status fi_adapter_open(const char *directory, fi_weights **out, ftl_error *err)
 {
     static const char *const names[] = {"adapter_model.bin", "adapter_model.safetensors"};
+    fi_buf path = {0};
+    *out = NULL;
+    for (size_t i = 0; i < 2; i++) { /* the last name is the one that is then complained about */
+        fi_buf_clear(&path);
+        fi_buf_printf(&path, "%s/%s", directory, names[i]);
+        if (path.failed || !access(path.data, F_OK)) break;
+    }
+    ftl_status st = path.failed ? fi_fail_memory(err) : fi_weights_open(path.data, out, err);
+    fi_buf_release(&path);
+    return st;
+}
+
+/* The adapter's file, which the model then owns. */
+static ftl_status take_adapter(fi_weights *model, const char *directory, fi_weights **out, ftl_error *err)
+{
     if (fi_grow(&model->adapters, &model->room_adapters, model->n_adapters + 1, sizeof *model->adapters))
         return fi_fail_memory(err);
-    for (size_t i = 0; i < 2; i++) { /* the last name is the one that is then complained about */
-        fi_buf_clear(path);
-        fi_buf_printf(path, "%s/%s", directory, names[i]);
-        if (path->failed) return fi_fail_memory(err);
-        if (!access(path->data, F_OK)) break;
-    }
-    ftl_status st = fi_weights_open(path->data, out, err);
+    ftl_status st = fi_adapter_open(directory, out, err);
     if (!st) model->adapters[model->n_adapters++] = *out;
     return st;
 }
@@ -199,19 +208,18 @@ static ftl_status open_adapter(fi_weights *model, const char *directory, fi_buf 
 ftl_status fi_weights_merge(fi_weights *weights, const char *adapter_directory, ftl_error *err)
 {
     json_t *config = NULL;
-    fi_buf path = {0}, file = {0};
+    fi_buf path = {0};
     adapter a = {.model = weights};
     ftl_status st = read_config(adapter_directory, &path, &config, err);
     if (st) goto done;
     a.config = config;
     a.path = path.data;
     st = check_config(&a, err);
-    if (!st) st = open_adapter(weights, adapter_directory, &file, &a.weights, err);
+    if (!st) st = take_adapter(weights, adapter_directory, &a.weights, err);
     for (size_t i = 0; !st && i < fi_weights_count(a.weights); i++)
         st = merge_tensor(&a, fi_weights_at(a.weights, i), err);
 done:
     fi_buf_release(&a.name);
-    fi_buf_release(&file);
     fi_buf_release(&path);
     json_decref(config);
     return st;

@@ -43,7 +43,7 @@ ftl_status fi_stored_read(const fi_weights *weights, const fi_stored *tensor, fl
 void fi_weights_forget(const fi_weights *weights, const fi_stored *tensor);
 
 /*
- * Adds a PEFT LoRA adapter directory (adapter_config.json, adapter_model.safetensors): W + (alpha / r) B A on reading.
+ * Adds a PEFT LoRA adapter directory (adapter_config.json and its tensors): W + (alpha / r) B A on reading.
  * After a failure the weights are only good for closing.
  */
 ftl_status fi_weights_merge(fi_weights *weights, const char *adapter_directory, ftl_error *err);
@@ -52,6 +52,8 @@ ftl_status fi_weights_merge(fi_weights *weights, const char *adapter_directory, 
  * fi_free(); else NULL.
  */
 ftl_status fi_adapter_base(const char *directory, char **base, ftl_error *err);
+/* An adapter's own tensors: adapter_model.bin, else adapter_model.safetensors. Errors as fi_weights_open. */
+ftl_status fi_adapter_open(const char *directory, fi_weights **out, ftl_error *err);
 
 /* Writing safetensors that Python's safetensors and transformers read; the file appears whole or not at all. */
 typedef struct fi_to_store {

@@ -142,6 +142,8 @@ TEST(an_adapter_can_be_added)
     CHECK_INT(fi_weights_write(inside("adapter/adapter_model.safetensors"), &tensor, 1, NULL, 0, &err), FTL_OK);
     CHECK_INT(ftl_hub_add(inside("store"), "tuned", inside("adapter"), &err), FTL_OK);
     check_resolved(inside("store"), "tuned", inside("adapter"));
+    CHECK(!rename(inside("adapter/adapter_model.safetensors"), inside("adapter/adapter_model.bin"))); /* by content */
+    CHECK_INT(ftl_hub_add(inside("store"), "tuned-2", inside("adapter"), &err), FTL_OK);
 }
 
 TEST(damaged_entries_are_named_and_can_be_removed)
