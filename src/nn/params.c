@@ -46,13 +46,6 @@ fi_param *fi_params_add(fi_params *params, fi_role role, int n_dims, const size_
     return params->item[params->n++] = &e->param;
 }
 
-fi_param *fi_params_find(const fi_params *params, const char *name)
-{
-    for (size_t i = 0; i < params->n; i++)
-        if (strcmp(params->item[i]->name, name) == 0) return params->item[i];
-    return NULL;
-}
-
 static void shape_text(fi_buf *buf, int n_dims, const size_t *shape)
 {
     fi_buf_char(buf, '[');
