@@ -184,7 +184,7 @@ static void all_endings(fi_engine *engine)
         for (int how = 0; how < 7 * 12; how++) {
             fi_dtype type = how % 3 == 0 ? FI_F32 : how % 3 == 1 ? FI_BF16 : FI_I8;
             problem q = make(engine, shapes[s], type, true, false, true);
-            q.p.activation = how / 12;
+            q.p.activation = (fi_activation)(how / 12);
             if (how / 3 & 1) q.p.bias = q.bias;
             if (how / 3 & 2) q.p.residual = q.residual;
             fi_multiply(engine, &q.p);
