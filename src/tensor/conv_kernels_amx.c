@@ -1,11 +1,9 @@
 /* Convolutions on AMX tiles (Intel, Sapphire Rapids and later). */
 #include "tensor/conv_kernels.h"
+#include "tensor/kernels.h"
 
 #if defined(__x86_64__) && defined(__linux__)
-#include <cpuid.h>
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* Palette 1: eight tiles of 16 rows of 64 bytes. In memory of its own: gcc 12 takes a local one for 8 bytes that are read. */
 static const struct {
@@ -89,16 +87,12 @@ static void spread(const float *one, const float *two, uint16_t *out, size_t ld,
                                      join(to_bf16(one + i, first(n - i)), to_bf16(two + i, first(n - i))), 2);
 }
 
-/* The tiles are there, and the system saves them when it switches threads: a process asks for that once. */
 const fi_conv_tiles *fi_conv_tiles_best(void)
 {
-    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILE_DATA = 18, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };
     static const fi_conv_tiles tiles = {"amx", begin, end, block, narrow, pair, spread};
-    unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & AMX_BF16) || !(d & AMX_TILE)) return NULL;
-    if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl")) return NULL;
-    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & (1 << 5))) return NULL; /* AVX512_BF16 */
-    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILE_DATA) == 0 ? &tiles : NULL;
+    const bool vectors = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                         __builtin_cpu_supports("avx512bf16");
+    return vectors && fi_has_amx() ? &tiles : NULL;
 }
 #else
 const fi_conv_tiles *fi_conv_tiles_best(void)

@@ -8,7 +8,7 @@
 const fi_conv_kernels *fi_conv_kernels_best(void)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f")) return &fi_conv_kernels_avx512;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) return &fi_conv_kernels_avx512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &fi_conv_kernels_avx2;
 #endif
     return &fi_conv_kernels_base;

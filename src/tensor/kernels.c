@@ -4,14 +4,15 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
 
 /*
- * AMX is there and the system lets this process have its state (8 KB a thread, so it asks; the answer holds for all threads and
- * asking again does no harm).
+ * Tiles are 8 KB of state a thread, so the system wants to be asked; its answer holds for all threads, and asking again
+ * does no harm.
  */
-static bool has_amx(void)
+bool fi_has_amx(void)
 {
-#if defined(__linux__)
+#if defined(__x86_64__) && defined(__linux__)
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     const unsigned bf16 = 1u << 22, tile = 1u << 24, int8 = 1u << 25, all = bf16 | tile | int8;
     unsigned a, b, c, d;
@@ -21,7 +22,6 @@ static bool has_amx(void)
     return false;
 #endif
 }
-#endif
 
 /* Each set runs where all that it needs is there; the fastest first. */
 const fi_kernel_set *const *fi_kernel_set_all(void)
@@ -38,7 +38,7 @@ const fi_kernel_set *const *fi_kernel_set_all(void)
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq")) return sets + 4;
     if (!__builtin_cpu_supports("avx512vnni")) return sets + 3;
     if (!__builtin_cpu_supports("avx512bf16")) return sets + 2;
-    if (!has_amx()) return sets + 1;
+    if (!fi_has_amx()) return sets + 1;
 #else
     static const fi_kernel_set *const sets[] = {&fi_kernel_set_base, NULL};
 #endif

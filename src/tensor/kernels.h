@@ -78,6 +78,8 @@ typedef struct fi_kernel_set {
     uint32_t (*read)(const uint32_t *words, size_t n); /* all of them, to measure bandwidth */
 } fi_kernel_set;
 
+/* Matrix tiles are there, and the system lets this process use them: it is asked. */
+bool fi_has_amx(void);
 /* The fastest set that this processor runs. */
 const fi_kernel_set *fi_kernel_set_best(void);
 /* All sets that this processor runs, the fastest first, ended by NULL; for tests and benchmarks. */
