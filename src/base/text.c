@@ -24,6 +24,12 @@ bool fi_utf8_valid(const char *text, size_t n)
     return true;
 }
 
+bool fi_text_ends(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
 const char *fi_excerpt(const char *text, size_t n, char out[FI_EXCERPT_MAX])
 {
     size_t at = 0, limit = FI_EXCERPT_MAX - 4;

@@ -1,4 +1,4 @@
-/* Foreign text: is it UTF-8, and a piece of it that is safe to show. */
+/* Foreign text: is it UTF-8, how does it end, and a piece of it that is safe to show. */
 #ifndef FI_BASE_TEXT_H
 #define FI_BASE_TEXT_H
 
@@ -9,6 +9,7 @@
 size_t fi_utf8_char(const char *text, size_t n);
 /* Is all of text[0, n) UTF-8 without NUL? */
 bool fi_utf8_valid(const char *text, size_t n);
+bool fi_text_ends(const char *text, const char *end);
 
 enum { FI_EXCERPT_MAX = 64 };
 /* The first 60 bytes or less of text[0, n), cut between characters and followed by "..." if that is not all. NUL and what

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "tensor/weights.h"
 
 #include <dirent.h>
@@ -57,8 +58,7 @@ static bool is_plain(const char *name)
 
 static bool is_name(const char *name)
 {
-    size_t n = strlen(name);
-    return is_plain(name) && (n < 5 || strcmp(name + n - 5, ".json")); /* entries of the store end so */
+    return is_plain(name) && !fi_text_ends(name, ".json"); /* entries of the store end so */
 }
 
 ftl_status fi_hub_check_name(const char *name, ftl_error *err)
@@ -332,7 +332,7 @@ static int compare_models(const void *a, const void *b)
 /* The model's name that a directory entry of the store stands for; false for other files. */
 static bool name_of(const char *file, char name[MAX_NAME + 1])
 {
-    size_t n = strlen(file), end = n > 5 && !strcmp(file + n - 5, ".json") ? n - 5 : n;
+    size_t end = strlen(file) - (fi_text_ends(file, ".json") ? strlen(".json") : 0);
     if (end > MAX_NAME) return false;
     memcpy(name, file, end);
     name[end] = '\0';

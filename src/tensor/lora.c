@@ -158,12 +158,6 @@ static ftl_status replace(adapter *a, const fi_stored *tensor, const char *name,
     return FTL_OK;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n > m && !strcmp(text + n - m, end);
-}
-
 static ftl_status merge_tensor(adapter *a, const fi_stored *tensor, ftl_error *err)
 {
     static const char prefix[] = "base_model.model.";
@@ -171,8 +165,8 @@ static ftl_status merge_tensor(adapter *a, const fi_stored *tensor, ftl_error *e
     if (strncmp(tensor->name, prefix, sizeof prefix - 1))
         return wrong_tensor(a, tensor, "its name does not begin with base_model.model., as PEFT's do", err);
     for (size_t i = 0; i < sizeof namings / sizeof *namings; i++) {
-        if (ends_with(name, namings[i].a)) return add_pair(a, tensor, name, &namings[i], err);
-        if (!ends_with(name, namings[i].b)) continue;
+        if (fi_text_ends(name, namings[i].a)) return add_pair(a, tensor, name, &namings[i], err);
+        if (!fi_text_ends(name, namings[i].b)) continue;
         const fi_stored *down = find_renamed(a, a->weights, tensor->name, namings[i].b, namings[i].a);
         if (a->name.failed) return fi_fail_memory(err);
         return down ? FTL_OK : wrong_tensor(a, tensor, "its other half (lora_A) is missing", err); /* comes with it */

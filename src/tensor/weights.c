@@ -239,12 +239,6 @@ done:
 
 /* ---- opening ---- */
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && !strcmp(text + n - m, end);
-}
-
 static bool is_directory(const char *path)
 {
     struct stat info;
@@ -297,7 +291,7 @@ ftl_status fi_weights_open(const char *path, fi_weights **out, ftl_error *err)
     }
     if (!st) st = new_weights(path, &weights, err);
     if (st) goto done;
-    if (ends_with(path, ".index.json")) {
+    if (fi_text_ends(path, ".index.json")) {
         st = open_index(weights, path, err);
     } else {
         st = add_file(weights, path, NULL, 0, err);

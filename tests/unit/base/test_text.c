@@ -36,6 +36,12 @@ TEST(utf8_is_told_from_what_is_not)
     CHECK_INT(fi_utf8_char("\xE2\x82\xAC!", 2), 0);
 }
 
+TEST(an_ending_is_found_at_the_end_only)
+{
+    CHECK(fi_text_ends("a.json", ".json") && fi_text_ends(".json", ".json") && fi_text_ends("a", ""));
+    CHECK(!fi_text_ends("json", ".json") && !fi_text_ends("a.json.gz", ".json") && !fi_text_ends("", "a"));
+}
+
 TEST(excerpts_are_short_and_valid)
 {
     char out[FI_EXCERPT_MAX], text[400];
@@ -74,6 +80,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8_is_told_from_what_is_not),
+        cmocka_unit_test(an_ending_is_found_at_the_end_only),
         cmocka_unit_test(excerpts_are_short_and_valid),
         cmocka_unit_test(messages_are_utf8_whatever_they_hold),
     };
