@@ -286,8 +286,8 @@ int cli_model_info(const ftl_config *config);
 bool cli_check_horizon(size_t horizon, const cli_input *in, const char *command);
 ftl_status cli_read_future(const cli_input *in, ftl_panel **out, ftl_error *err);
 /* What was found in a batch of series and what becomes of it, on standard error; `share` of the input has been read. */
-void cli_describe(const char *path, const ftl_panel *panel, double share, const cli_input *in,
-                  const ftl_config *config);
+void cli_describe(const char *path, const ftl_panel *panel, double share, const cli_input *in, const ftl_config *config,
+                  const ftl_panel *future);
 /* Columns that the model would need in the future: refused with a remedy when there is no --future. */
 ftl_status cli_check_columns(const ftl_panel *panel, const ftl_config *config, ftl_error *err);
 

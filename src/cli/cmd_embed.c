@@ -165,7 +165,7 @@ static ftl_status run(job *j, const char *path, const cli_input *in, const ftl_c
     ftl_status st;
     for (bool first = true; !(st = cli_stream_next(j->stream, &j->panel, err)) && j->panel; first = false) {
         if (first) {
-            cli_describe(path, j->panel, cli_stream_progress(j->stream), in, config);
+            cli_describe(path, j->panel, cli_stream_progress(j->stream), in, config, NULL);
             j->ids = ftl_panel_has_ids(j->panel);
         }
         if ((st = embed_batch(j, err))) break;

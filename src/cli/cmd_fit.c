@@ -67,7 +67,7 @@ static ftl_status run(job *j, const char *path, const ftl_config *config, const 
     ftl_status st;
     for (bool first = true; !(st = cli_stream_next(j->stream, &batch, err)) && batch; first = false) {
         if (first) {
-            cli_describe(path, batch, cli_stream_progress(j->stream), in, config);
+            cli_describe(path, batch, cli_stream_progress(j->stream), in, config, NULL);
             j->several = ftl_panel_has_ids(batch);
         }
         st = ftl_forecast_panel(config, batch, NULL, fit, NULL, j->model.threads, on_result, j, err);

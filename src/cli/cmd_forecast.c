@@ -96,7 +96,7 @@ static ftl_status run(job *j, const char *path, const ftl_config *config, cli_in
     for (bool first = true; !(st = cli_stream_next(j->stream, &batch, err)) && batch; first = false) {
         j->n_batches++;
         if (first) {
-            cli_describe(path, batch, cli_stream_progress(j->stream), in, config);
+            cli_describe(path, batch, cli_stream_progress(j->stream), in, config, future);
             announce(j, config, predict->horizon);
             j->writer.ids = ftl_panel_has_ids(batch);
             if (!future && (st = cli_check_columns(batch, config, err))) return st;

@@ -159,10 +159,13 @@ static int build_info(void)
     return cli_finish();
 }
 
-static bool is_directory(const char *path)
+/* The directory of a pretrained model: as given, or what the store has by this name. NULL: it is something else. */
+static char *find_model(const char *argument)
 {
     struct stat info;
-    return !stat(path, &info) && S_ISDIR(info.st_mode);
+    char *directory = NULL;
+    if (!stat(argument, &info) && !S_ISDIR(info.st_mode)) return NULL;
+    return ftl_hub_resolve(cli_store(), argument, &directory, NULL) ? NULL : directory;
 }
 
 /* A pretrained model, by -m or by its directory. */
@@ -182,16 +185,16 @@ int cmd_info(int argc, char **argv)
 {
     cli_input in = {0};
     const char *spec = NULL;
-    static const cli_page page = {
-        .name = "info",
-        .arguments = "[FILE.csv | DIRECTORY]",
-        .max_args = 1,
-        .about = "Describes a CSV file: series, rows, frequency, gaps, missing values, "
-                 "columns. A directory, or -m: a pretrained model, its sizes and the memory it takes. "
-                 "With neither: this program.",
-        .examples = "  foretell info sales.csv\n  foretell info --json sales.csv\n"
-                    "  # a pretrained model, with weights of 8 bits\n"
-                    "  foretell info -m chronos:models/chronos-bolt-small,precision=int8\n"};
+    static const cli_page page = {.name = "info",
+                                  .arguments = "[FILE.csv | DIRECTORY | NAME]",
+                                  .max_args = 1,
+                                  .about = "Describes a CSV file: series, rows, frequency, gaps, missing values, "
+                                           "columns. A directory, a name of the model store, or -m: a pretrained "
+                                           "model, its sizes and the memory it takes. "
+                                           "With neither: this program.",
+                                  .examples = "  foretell info sales.csv\n  foretell info --json sales.csv\n"
+                                              "  # a pretrained model, with weights of 8 bits\n"
+                                              "  foretell info -m chronos:models/chronos-bolt-small,precision=int8\n"};
     const cli_option options[] = {
         CLI_OPT_TEXT('m', "model", &spec, "chronos:MODEL[,OPTION=VALUE,..]", "a pretrained model to describe"),
         CLI_INPUT_OPTIONS(&in), CLI_OPT_HEADING("Messages"),
@@ -200,7 +203,12 @@ int cmd_info(int argc, char **argv)
     int rc;
     if (!cli_parse(argc, argv, &page, options, &args, &rc)) return rc;
     if (spec && args.n) return cli_usage_error(page.name, "give a file or a model (-m), not both");
-    if (spec || (args.n && is_directory(args.v[0]))) return model_info(spec, spec ? NULL : args.v[0]);
+    char *directory = args.n ? find_model(args.v[0]) : NULL;
+    if (spec || directory) {
+        rc = model_info(spec, directory);
+        ftl_text_free(directory);
+        return rc;
+    }
     if (!args.n) return build_info();
     ftl_panel *panel = NULL;
     ftl_error err;

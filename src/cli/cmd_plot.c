@@ -142,7 +142,7 @@ int cmd_plot(int argc, char **argv)
         predict.history = can & FTL_GIVES_HISTORY;
         j.panel = panel;
         j.future = future;
-        cli_describe(args.v[0], panel, 1, &in, config);
+        cli_describe(args.v[0], panel, 1, &in, config, future);
         st = forecast_all(&j, components ? 1 : most, config, &fit, &predict, &err);
     }
     if (!st) st = draw(&j, components, &style, format, path, &err);

@@ -88,14 +88,22 @@ static bool uses_columns(const ftl_config *config, bool *need_future)
     return uses;
 }
 
-/* "price, promo" of the columns that are (limits ? cap and floor : none of them). */
-static void list_columns(const ftl_series *s, bool limits, char *out, size_t room)
+static bool has_column(const ftl_series *s, const char *name)
+{
+    for (size_t i = 0; i < ftl_series_n_columns(s); i++)
+        if (!strcmp(ftl_series_column_name(s, i), name)) return true;
+    return false;
+}
+
+/* "price, promo": the regressors of a series; only those that the other one has or, as wanted, has not (NULL: all). */
+static void list_regressors(const ftl_series *s, const ftl_series *other, bool wanted, char *out, size_t room)
 {
     size_t used = 0;
     out[0] = '\0';
     for (size_t i = 0; i < ftl_series_n_columns(s) && used < room; i++) {
         const char *name = ftl_series_column_name(s, i);
-        if (is_limit(name) == limits) used += (size_t)snprintf(out + used, room - used, "%s%s", used ? ", " : "", name);
+        if (!is_limit(name) && (!other || has_column(other, name) == wanted))
+            used += (size_t)snprintf(out + used, room - used, "%s%s", used ? ", " : "", name);
     }
 }
 
@@ -123,18 +131,39 @@ static void name_frequency(const ftl_panel *panel, const cli_input *in, char *ou
     if (!out[0]) strcpy(out, "unknown");
 }
 
-static void note_columns(const char *columns, const cli_input *in, const ftl_config *config)
+/* What becomes of the further columns of the data and of --future. */
+static void note_columns(const ftl_series *s, const ftl_series *future, const ftl_config *config)
 {
-    bool need_future = true;
-    if (!uses_columns(config, &need_future))
+    char columns[300];
+    bool need_future = true, uses = uses_columns(config, &need_future);
+    list_regressors(s, NULL, true, columns, sizeof columns);
+    if (columns[0] && !uses)
         cli_note("columns the model does not use: %s", columns);
-    else if (need_future || in->future_path)
+    else if (columns[0] && need_future)
         cli_note("columns used as regressors: %s", columns);
-    else
+    if (!uses) return;
+    if (!need_future && future) {
+        list_regressors(s, future, true, columns, sizeof columns);
+        if (columns[0]) cli_note("columns known ahead: %s", columns);
+        list_regressors(s, future, false, columns, sizeof columns);
+        if (columns[0]) cli_note("columns of which the past is used, as --future has them not: %s", columns);
+    } else if (!need_future && columns[0]) {
         cli_note("columns of which the past is used: %s (--future gives what is known ahead)", columns);
+    }
+    if (!future) return;
+    list_regressors(future, s, false, columns, sizeof columns);
+    if (columns[0]) cli_note("columns of --future that the data do not have, so they are left out: %s", columns);
 }
 
-void cli_describe(const char *path, const ftl_panel *panel, double share, const cli_input *in, const ftl_config *config)
+static bool has_limits(const ftl_series *s, char *out)
+{
+    bool cap = has_column(s, "cap"), lower = has_column(s, "floor");
+    sprintf(out, "%s%s%s", cap ? "cap" : "", cap && lower ? ", " : "", lower ? "floor" : "");
+    return cap || lower;
+}
+
+void cli_describe(const char *path, const ftl_panel *panel, double share, const cli_input *in, const ftl_config *config,
+                  const ftl_panel *future)
 {
     if (cli_quiet || !ftl_panel_n_series(panel)) return;
     size_t rows = 0, n = ftl_panel_n_series(panel);
@@ -151,7 +180,7 @@ void cli_describe(const char *path, const ftl_panel *panel, double share, const 
     /* Where the size of the input is not known, a batch that is not full was the only one. */
     bool all = share >= 1 || (share < 0 && rows < BATCH_ROWS / 2);
     const ftl_series *s = ftl_panel_series(panel, 0);
-    char from[FTL_TIME_TEXT_MAX], to[FTL_TIME_TEXT_MAX], freq[32], columns[300];
+    char from[FTL_TIME_TEXT_MAX], to[FTL_TIME_TEXT_MAX], freq[32], limits[16];
     ftl_time_format(first, ftl_series_time_kind(s), from);
     ftl_time_format(last, ftl_series_time_kind(s), to);
     name_frequency(panel, in, freq);
@@ -160,10 +189,8 @@ void cli_describe(const char *path, const ftl_panel *panel, double share, const 
              in->freq_text || !strcmp(freq, "unknown") ? "" : " (inferred)");
     if (ftl_series_time_kind(s) == FTL_TIME_INDEX && first >= SHEET_1990 && last < SHEET_2060)
         cli_note("the times are whole numbers, not dates; if a spreadsheet's days are meant, save them as YYYY-MM-DD");
-    list_columns(s, false, columns, sizeof columns);
-    if (columns[0]) note_columns(columns, in, config);
-    list_columns(s, true, columns, sizeof columns);
-    if (columns[0] && !in->future_path) cli_note("held at their last values: %s", columns);
+    note_columns(s, future && ftl_panel_n_series(future) ? ftl_panel_series(future, 0) : NULL, config);
+    if (!future && has_limits(s, limits)) cli_note("held at their last values: %s", limits);
     if (ftl_panel_ignored(panel)[0]) cli_note("columns left out, not being numbers: %s", ftl_panel_ignored(panel));
 }
 
@@ -172,7 +199,7 @@ ftl_status cli_check_columns(const ftl_panel *panel, const ftl_config *config, f
     bool need_future = true;
     if (!ftl_panel_n_series(panel) || !uses_columns(config, &need_future) || !need_future) return FTL_OK;
     char columns[200];
-    list_columns(ftl_panel_series(panel, 0), false, columns, sizeof columns);
+    list_regressors(ftl_panel_series(panel, 0), NULL, true, columns, sizeof columns);
     if (!columns[0]) return FTL_OK;
     snprintf(
         err->message, sizeof err->message,

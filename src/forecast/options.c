@@ -234,6 +234,9 @@ static ftl_status unknown_forecaster(const char *name, ftl_error *err)
     for (size_t i = 0; i < n; i++) names[i] = fi_forecasters[i]->name;
     const char *near = fi_nearest(name, names, n);
     if (near) return fi_fail(err, FTL_EINVAL, "there is no model '%s'; did you mean '%s'?", name, near);
+    if (strchr(name, '/'))
+        return fi_fail(err, FTL_EINVAL,
+                       "there is no model '%s'; the directory of a pretrained one is given as chronos:%s", name, name);
     return fi_fail(err, FTL_EINVAL, "there is no model '%s'; 'foretell models' lists them", name);
 }
 

@@ -229,9 +229,15 @@ ftl_status fi_hub_no_checkpoint(const char *name, ftl_error *err)
                    name, near ? "; did you mean '" : ";", near ? near : "", near ? "'?" : "");
 }
 
+static ftl_status no_directory(const char *path, ftl_error *err)
+{
+    return fi_fail(err, FTL_EIO, "%s: %s; name the one that holds config.json and the weights", path,
+                   access(path, F_OK) ? "no such directory" : "not a directory");
+}
+
 static ftl_status copy_path(const char *path, char **out, ftl_error *err)
 {
-    if (!is_directory(path)) return fi_fail(err, FTL_EIO, "%s: no such directory", path);
+    if (!is_directory(path)) return no_directory(path, err);
     *out = fi_strdup(path);
     return *out ? FTL_OK : fi_fail_memory(err);
 }
@@ -268,7 +274,7 @@ ftl_status ftl_hub_add(const char *store, const char *name, const char *director
     if (!st && found.directory)
         st = fi_fail(err, FTL_EINVAL, "the name '%s' is taken by %s; choose another, or remove that one first", name,
                      found.directory);
-    if (!st && !(whole = realpath(directory, NULL))) st = fi_fail(err, FTL_EIO, "%s: no such directory", directory);
+    if (!st && (!is_directory(directory) || !(whole = realpath(directory, NULL)))) st = no_directory(directory, err);
     if (!st) st = fi_hub_check_model(whole, err);
     if (!st) st = fi_hub_make_directory(store, err);
     if (!st) st = fi_hub_path(&path, err, "%s/%s.json", store, name);

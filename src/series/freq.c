@@ -283,7 +283,9 @@ ftl_status ftl_freq_infer(const ftl_time *times, size_t n, ftl_time_kind kind, f
         if (d != step) step = gcd(step, d);
     }
     if (step == 0)
-        return fi_fail(err, FTL_EDATA, "no frequency can be inferred from fewer than 2 different times; give one");
+        return fi_fail(err, FTL_EDATA,
+                       "no frequency can be inferred from fewer than 2 different times; give one (--freq D, "
+                       "for days)");
     if (step > INT64_MAX) return fi_fail(err, FTL_EDATA, "the times lie too far apart to infer a frequency");
     *out = (ftl_freq){kind == FTL_TIME_INDEX ? FTL_FREQ_INDEX : FTL_FREQ_TICK, (int64_t)step, 0};
     if (kind == FTL_TIME_INDEX || step % (uint64_t)FTL_DAY) return FTL_OK;

@@ -19,6 +19,8 @@ show forecast $DATA/monthly.csv -H 30 -q -m chronos:$bolt --json | tail -n +3 | 
 show forecast $DATA/promo.csv -H 2 -m chronos:$two | round 1
 show forecast $DATA/promo.csv --future $DATA/promo_future.csv -m chronos:$two | round 1 | head -n 5
 show forecast $DATA/promo.csv --future $DATA/promo_future.csv -q -m "chronos:$two,categorical=promo" | round 1 | head -n 3
+perl -F, -lane 'print join ",", @F[0, 1, 3], $. == 1 ? "weather" : 7' $DATA/promo_future.csv >partly.csv
+show forecast $DATA/promo.csv --future partly.csv -m chronos:$two | round 1 | head -n 7
 show forecast $DATA/promo.csv -H 2 -q -m chronos:$two,regressors=false | round 1
 for size in 1 2 64; do foretell forecast $DATA/promo.csv -H 20 -q -m chronos:$two,batch_size=$size >size-$size; done
 check "the size of a batch changes nothing" cmp size-1 size-64
@@ -41,6 +43,7 @@ show forecast $DATA/monthly.csv -H 2 -q -m chronos
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:no-such-model
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:./no-such-folder
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:$DATA/monthly.csv
+show forecast $DATA/monthly.csv -H 2 -q -m $bolt
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:$DATA
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:$bolt,presicion=bf16
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:$bolt,context_length=100000

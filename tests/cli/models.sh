@@ -13,7 +13,10 @@ show models list --json | here
 show models add mine runs/tuned | here
 show models add broken empty | here
 show models add ../x runs/tuned
+show models add file runs/tuned/config.json
 show models add mine
+show info mine 2>&1 | here
+show info nobody
 show models remove mine
 show models remove mine | here
 show models remove other --json -q
