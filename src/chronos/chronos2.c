@@ -79,6 +79,7 @@ static ftl_status read_config(const fi_chronos_source *s, chronos2 *m, fi_chrono
         (st = fi_chronos_get_count(s, top, "d_kv", 2, 65536, &c->d_kv, err)) ||
         (st = fi_chronos_get_count(s, top, "d_ff", 1, 1 << 20, &c->d_patch, err)) ||
         (st = fi_chronos_get_count(s, top, "num_layers", 1, 1024, &c->n_layers, err)) ||
+        (st = fi_chronos_check_depth(s, "encoder", "num_layers", c->n_layers, err)) ||
         (st = fi_chronos_get_count(s, top, "num_heads", 1, 4096, &widths->time_heads, err)) ||
         (st = fi_chronos_get_real_or(s, top, "layer_norm_epsilon", 0, 1, 1e-6, &eps, err)) ||
         (st = fi_chronos_get_real_or(s, top, "rope_theta", 1, 1e12, 1e4, &theta, err)) ||
@@ -302,8 +303,7 @@ static ftl_status read_quantiles(const chronos2 *m, const row *r, const float *q
         for (size_t t = 0; t < r->n_out; t++) {
             double v = q[(t / patch * n_levels + k) * patch + t % patch];
             v = (m->arcsinh ? sinh(v) : v) * r->scale + r->loc;
-            if (isnan(v))
-                return fi_fail(err, FTL_ENUMERIC, "chronos-2: the network gives no number; its weights may be damaged");
+            if (isnan(v)) return fi_fail(err, FTL_ENUMERIC, "the network gives no number; its weights may be damaged");
             r->out[k * r->ld_out + t] = (float)fmax(fmin(v, FLT_MAX), -FLT_MAX);
         }
     }

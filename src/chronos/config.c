@@ -36,6 +36,17 @@ ftl_status fi_chronos_get_count_or(const fi_chronos_source *s, const json_t *obj
     return absent(object, key) ? FTL_OK : fi_chronos_get_count(s, object, key, low, high, out, err);
 }
 
+ftl_status fi_chronos_check_depth(const fi_chronos_source *s, const char *stack, const char *key, size_t n,
+                                  ftl_error *err)
+{
+    char next[80];
+    snprintf(next, sizeof next, "%s.block.%zu.layer.0.layer_norm.weight", stack, n);
+    if (!fi_weights_find(s->weights, next)) return FTL_OK;
+    return fi_fail(err, FTL_EDATA,
+                   "%s: key '%s' is %zu, but the weights have more layers ('%s'); it does not belong to these weights",
+                   s->config_path, key, n, next);
+}
+
 ftl_status fi_chronos_get_real_or(const fi_chronos_source *s, const json_t *object, const char *key, double low,
                                   double high, double missing, double *out, ftl_error *err)
 {

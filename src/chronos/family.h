@@ -30,6 +30,9 @@ ftl_status fi_chronos_named(const fi_chronos_source *source, ftl_status st, ftl_
 /* Getters of config keys whose messages name the file: "DIR/config.json: key 'd_model' is 0, but must be 1 to 65536". */
 ftl_status fi_chronos_get_count(const fi_chronos_source *source, const json_t *object, const char *key, size_t low,
                                 size_t high, size_t *out, ftl_error *err);
+/* FTL_EDATA where the weights go on after the n layers that config.json[key] tells: half a model forecasts nonsense. */
+ftl_status fi_chronos_check_depth(const fi_chronos_source *source, const char *stack, const char *key, size_t n,
+                                  ftl_error *err);
 /* As above; `missing` where the key is absent or null. */
 ftl_status fi_chronos_get_count_or(const fi_chronos_source *source, const json_t *object, const char *key, size_t low,
                                    size_t high, size_t missing, size_t *out, ftl_error *err);

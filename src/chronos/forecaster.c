@@ -309,6 +309,46 @@ static ftl_status settle_context(const settings *s, const ftl_chronos *model, si
                    *out, f.directory, f.context_length);
 }
 
+/* FTL_EINVAL: an option of another family, which would do nothing. */
+static ftl_status check_family(const chronos_config *c, const ftl_chronos *model, ftl_error *err)
+{
+    const ftl_chronos_facts f = ftl_chronos_about(model);
+    const struct {
+        const char *name, *needs;
+        bool given, can;
+    } options[] = {{"num_samples", "draw samples", c->s.num_samples > 0, f.gives_samples},
+                   {"temperature", "draw samples", c->s.temperature > 0, f.gives_samples},
+                   {"top_k", "draw samples", c->s.top_k > 0, f.gives_samples},
+                   {"top_p", "draw samples", c->s.top_p > 0, f.gives_samples},
+                   {"categorical", "take covariates", c->categorical && *c->categorical, f.takes_covariates},
+                   {"cross_learning", "take covariates", c->s.cross_learning, f.takes_covariates}};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (options[i].given && !options[i].can)
+            return fi_fail(
+                err, FTL_EINVAL,
+                "chronos: option '%s' is for models that %s, but the one in %s is a %s; leave the option out",
+                options[i].name, options[i].needs, f.directory, f.family);
+    return FTL_OK;
+}
+
+/* Every one of "NAME;NAME" must be a column: a slip of the pen would turn codes into numbers without a word. */
+static ftl_status check_categorical(const char *list, const ftl_series *s, ftl_error *err)
+{
+    for (const char *p = list; p && *p; p += strcspn(p, ";"), p += *p == ';') {
+        size_t n = strcspn(p, ";");
+        bool found = n == 0;
+        for (size_t i = 0; i < ftl_series_n_columns(s) && !found; i++) {
+            const char *name = ftl_series_column_name(s, i);
+            found = is_covariate(name) && strlen(name) == n && !strncmp(name, p, n);
+        }
+        if (!found)
+            return fi_fail(err, FTL_EINVAL,
+                           "chronos: option 'categorical' names '%.*s', but the data have no such column of numbers",
+                           n < 80 ? (int)n : 80, p);
+    }
+    return FTL_OK;
+}
+
 static ftl_status chronos_fit(const void *config, const ftl_series *s, const ftl_fit_args *args, void **out,
                               ftl_error *err)
 {
@@ -320,6 +360,8 @@ static ftl_status chronos_fit(const void *config, const ftl_series *s, const ftl
     *out = NULL;
     ftl_status st = weights_of(c, args->n_threads, &w, err);
     if (!st) st = settle_context(&c->s, w->model, &context, err);
+    if (!st) st = check_family(c, w->model, err);
+    if (!st && c->s.regressors) st = check_categorical(c->categorical, s, err);
     if (st) goto done;
     bool columns = capabilities_with(w, &c->s) & FTL_TAKES_REGRESSORS;
     for (size_t i = 0; columns && i < ftl_series_n_columns(s); i++) {

@@ -458,7 +458,7 @@ static ftl_status run_batch(job *j, ftl_error *err)
     pthread_mutex_lock(&m->lock);
     ftl_status st = m->family->predict(m->state, &batch, err);
     pthread_mutex_unlock(&m->lock);
-    return st;
+    return st == FTL_ENUMERIC ? fi_fail_prefix(err, "the model of %s", m->facts.directory) : st;
 }
 
 static ftl_status deliver(job *j, ftl_chronos_fn sink, void *user, ftl_error *err)

@@ -69,6 +69,8 @@ ftl_status fi_chronos_read_t5(const fi_chronos_source *s, fi_t5_config *out, ftl
     if (!st)
         st = fi_chronos_get_count_or(s, o, "num_decoder_layers", 1, FI_T5_MAX_LAYERS, out->n_encoder, &out->n_decoder,
                                      err);
+    if (!st) st = fi_chronos_check_depth(s, "encoder", "num_layers", out->n_encoder, err);
+    if (!st) st = fi_chronos_check_depth(s, "decoder", "num_decoder_layers", out->n_decoder, err);
     if (!st) st = fi_chronos_get_count_or(s, o, "relative_attention_num_buckets", 4, 4096, 32, &out->buckets, err);
     if (!st) /* the far buckets are spread over the logarithms of distances from buckets / 2 on */
         st = fi_chronos_get_count_or(s, o, "relative_attention_max_distance", out->buckets / 2 + 1, 1 << 20, 128,

@@ -47,6 +47,9 @@ show forecast $DATA/monthly.csv -H 2 -q -m $bolt
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:$DATA
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:$bolt,presicion=bf16
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:$bolt,context_length=100000
+show forecast $DATA/monthly.csv -H 2 -q -m chronos:$bolt,temperature=0.5
+show forecast $DATA/promo.csv -H 2 -q -m chronos:$t5,categorical=promo
+show forecast $DATA/promo.csv -H 2 -q -m "chronos:$two,categorical=promo;weather"
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:$bolt --samples 10
 show forecast $DATA/monthly.csv -H 2 -q -m chronos:$bolt --components
 show embed $DATA/monthly.csv -q -m prophet

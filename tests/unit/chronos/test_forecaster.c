@@ -310,7 +310,7 @@ TEST(columns_count_as_far_as_they_are_known)
     const double *columns[3][2] = {{ahead, far}, {unknown, far}, {far, far}};
     for (int k = 0; k < 3; k++)
         CHECK_INT(ftl_series_new_full("", FTL_TIME_DATE, ds, NULL, H, names, columns[k], 2, &frames[k], NULL), FTL_OK);
-    ftl_model *model = fit(specs[2], s), *codes = fit(TOY("2") ",categorical=y2;x", s);
+    ftl_model *model = fit(specs[2], s), *codes = fit(TOY("2") ",categorical=;x", s);
     ftl_forecast *blind = predict(model, (ftl_predict_args){0}),
                  *known = predict(model, (ftl_predict_args){.future = frames[0]}),
                  *not_known = predict(model, (ftl_predict_args){.future = frames[1]}),
