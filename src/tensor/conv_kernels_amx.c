@@ -53,7 +53,8 @@ static void block(const fi_conv_walk *w, const uint16_t *a, const uint16_t *b, f
 
 static __mmask16 first(size_t n)
 {
-    return n < 16 ? (__mmask16)((1u << n) - 1u) : (__mmask16)0xffff;
+    if (n >= 16) return 0xffff;
+    return (__mmask16)((1u << n) - 1u);
 }
 
 static __m256i to_bf16(const float *x, __mmask16 mask)

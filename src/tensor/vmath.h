@@ -27,6 +27,7 @@
 
 typedef float fi_vf __attribute__((vector_size(FI_LANES * 4)));
 typedef int32_t fi_vi __attribute__((vector_size(FI_LANES * 4))); /* comparisons give 0 or -1 */
+typedef uint32_t fi_vu __attribute__((vector_size(FI_LANES * 4)));
 
 #define FI_INLINE static inline __attribute__((always_inline, unused))
 
@@ -188,7 +189,7 @@ FI_INLINE fi_vf fi_v_exp_low(fi_vf x)
     const __mmask16 counts = _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(-87.0f), _CMP_NLT_UQ);
     return (fi_vf)_mm512_maskz_scalef_ps(counts, (__m512)p, (__m512)n);
 #else
-    p *= (fi_vf)((__builtin_convertvector(n, fi_vi) + 127) << 23);
+    p *= (fi_vf)((fi_vu)(__builtin_convertvector(n, fi_vi) + 127) << 23);
     return fi_v_select(x < -87.0f, (fi_vf){0}, p);
 #endif
 }
@@ -197,7 +198,7 @@ FI_INLINE fi_vf fi_v_log(fi_vf x)
 {
     fi_vi tiny = x < 1.17549435e-38f;
     fi_vf y = fi_v_select(tiny, x * 8388608.0f, x); /* subnormal: 2^23 times as much is normal */
-    fi_vi bits = (fi_vi)y - 0x3f3504f3;             /* of sqrt(1/2): the mantissa shall lie in [sqrt(1/2), sqrt(2)) */
+    fi_vi bits = (fi_vi)((fi_vu)y - 0x3f3504f3u);   /* of sqrt(1/2): the mantissa shall lie in [sqrt(1/2), sqrt(2)) */
     fi_vf e = __builtin_convertvector((bits >> 23) - (tiny & 23), fi_vf);
     fi_vf f = (fi_vf)((bits & 0x7fffff) + 0x3f3504f3) - 1.0f, s = f * f;
     fi_vf p = fi_v_set(0.067492716f);
