@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the toy checkpoints tests/data/toy-chronos-{t5,bolt} and what chronos-forecasting computes with them.
+"""Makes the toy checkpoints tests/data/toy-chronos-{t5,bolt,gpt2} and what chronos-forecasting computes with them.
 
     python tools/make_toy_chronos.py tests/data
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from chronos import BaseChronosPipeline
 from chronos.chronos_bolt import ChronosBoltModelForForecasting
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
 
 LENGTHS = (1, 2, 15, 16, 17, 40, 63, 64, 65, 150)
 
@@ -113,6 +113,43 @@ def make_bolt(directory):
     write(directory, cases)
 
 
+def make_gpt2(directory):
+    config = GPT2Config(vocab_size=32, n_positions=48, n_embd=16, n_layer=2, n_head=2, n_inner=20, bos_token_id=None,
+                        eos_token_id=1)
+    config.chronos_config = dict(
+        tokenizer_class="MeanScaleUniformBins", tokenizer_kwargs=dict(low_limit=-4.0, high_limit=4.0), n_tokens=32,
+        n_special_tokens=2, pad_token_id=0, eos_token_id=1, use_eos_token=True, model_type="causal",
+        context_length=40, prediction_length=9, num_samples=20, temperature=1.0, top_k=50, top_p=1.0)
+    model = GPT2LMHeadModel(config).eval()
+    torch.manual_seed(12)
+    with torch.no_grad():
+        for name, p in sorted(model.named_parameters()):
+            noise = torch.randn_like(p)
+            if ".ln_" in name:
+                p.copy_(("weight" in name) + 0.3 * noise)
+            elif p.ndim == 1:
+                p.copy_(0.3 * noise)
+            else:  # [in, out], but for the tables
+                p.copy_(noise * (0.7 if "wte" in name else 2 if "wpe" in name else 2 / p.shape[0] ** 0.5))
+    model.save_pretrained(directory)
+    pipeline = BaseChronosPipeline.from_pretrained(directory, dtype=torch.float32)
+    inner, tokenizer = pipeline.model.model.eval(), pipeline.tokenizer
+    cases = []
+    for i, (name, x) in enumerate(contexts(40)):
+        horizon = (9, 5, 23, 1)[i % 4]
+        context = torch.tensor(x, dtype=torch.float32)[None]
+        ids, mask, scale = tokenizer.context_input_transform(context)
+        generated = inner.generate(input_ids=ids, attention_mask=mask, do_sample=False, max_new_tokens=3,
+                                   min_new_tokens=3, pad_token_id=0, eos_token_id=1, output_logits=True,
+                                   return_dict_in_generate=True)
+        greedy = pipeline.predict(context, prediction_length=horizon, num_samples=2, top_k=1)[0]
+        assert torch.equal(greedy[0], greedy[1])
+        cases.append(dict(name=name, context=listed(x), scale=float(scale), token_ids=ids[0].tolist(),
+                          mask=[int(m) for m in mask[0]], drawn=generated.sequences[0, -3:].tolist(),
+                          logits=[listed(row[0]) for row in generated.logits], greedy_values=listed(greedy[0])))
+    write(directory, cases)
+
+
 def write(directory, cases):
     with open(directory / "expected.json", "w") as file:
         file.write('{"cases": [\n' + ",\n".join(json.dumps(c) for c in cases) + "\n]}\n")
@@ -122,3 +159,4 @@ if __name__ == "__main__":
     out = Path(sys.argv[1])
     make_t5(out / "toy-chronos-t5")
     make_bolt(out / "toy-chronos-bolt")
+    make_gpt2(out / "toy-chronos-gpt2")

@@ -61,7 +61,7 @@ FTL_API void ftl_chronos_close(ftl_chronos *model);
 
 /** What a model is. Pointers are owned by the model. */
 typedef struct ftl_chronos_facts {
-    const char *directory, *family; /**< family: "chronos-t5", "chronos-bolt", "chronos-2" */
+    const char *directory, *family; /**< family: "chronos-t5", "chronos-gpt2", "chronos-bolt", "chronos-2" */
     ftl_precision precision;
     bool gives_samples;       /**< chronos-t5 */
     bool takes_covariates;    /**< chronos-2: covariates, and targets of one task that see one another */

@@ -1,4 +1,7 @@
-/* Chronos-T5: a language model over value tokens, and sample paths drawn from it (Ansari et al. 2024, arXiv 2403.07815). */
+/*
+ * Chronos-T5: a language model over value tokens, and sample paths drawn from it (Ansari et al. 2024, arXiv 2403.07815);
+ * also with GPT-2 as the network, which reads context and paths as one sequence.
+ */
 #include "chronos/chronos_t5.h"
 
 #include "base/alloc.h"
@@ -7,10 +10,12 @@
 #include "chronos/samples.h"
 #include "chronos/sampling.h"
 #include "chronos/t5_common.h"
+#include "chronos/token_pass.h"
 
 #include <string.h>
 
 enum {
+    CACHE_FLOATS = 1 << 28, /* of paths that run together */
     PATHS_TOGETHER = 80,    /* rows of a decoding step that make its products efficient while caches stay small */
     TOKENS_TOGETHER = 4096, /* likewise of encoding alone */
     MAX_VOCAB = 1 << 18,    /* candidates of one row fit into scratch memory */
@@ -19,7 +24,7 @@ enum {
 
 /* ---- opening ---- */
 
-static ftl_status read_settings(const fi_chronos_source *s, fi_chronos_t5_settings *out, ftl_error *err)
+static ftl_status read_settings(const fi_chronos_source *s, fi_chronos_t5_settings *out, bool *causal, ftl_error *err)
 {
     static const char *const needed[] = {"tokenizer_class",
                                          "tokenizer_kwargs",
@@ -45,8 +50,9 @@ static ftl_status read_settings(const fi_chronos_source *s, fi_chronos_t5_settin
         st = fi_fail(err, FTL_EDATA, "%s: key 'tokenizer_class' is '%.60s'; only MeanScaleUniformBins is known",
                      s->config_path, class);
     if (!st) st = fi_chronos_named(s, fi_json_get_text(c, "model_type", &type, err), err);
-    if (!st && strcmp(type, "seq2seq"))
-        st = fi_fail(err, FTL_EDATA, "%s: key 'model_type' is '%.60s'; only seq2seq networks (T5) can be run",
+    *causal = !st && !strcmp(type, "causal");
+    if (!st && !*causal && strcmp(type, "seq2seq"))
+        st = fi_fail(err, FTL_EDATA, "%s: key 'model_type' is '%.60s', but must be seq2seq (T5) or causal (GPT-2)",
                      s->config_path, type);
     if (!st) st = fi_chronos_get_count(s, c, "n_tokens", 3, MAX_VOCAB, &out->n_tokens, err);
     if (!st) st = fi_chronos_get_count(s, c, "n_special_tokens", 1, out->n_tokens, &out->n_special, err);
@@ -65,25 +71,93 @@ static ftl_status read_settings(const fi_chronos_source *s, fi_chronos_t5_settin
     return st;
 }
 
+/* Settings that change what GPT-2 computes, of which no checkpoint of Chronos makes use. */
+static ftl_status check_usual(const fi_chronos_source *s, const char *key, bool usual, ftl_error *err)
+{
+    bool value = usual;
+    ftl_status st = fi_chronos_get_bool_or(s, s->config, key, usual, &value, err);
+    if (st || value == usual) return st;
+    return fi_fail(err, FTL_EDATA, "%s: key '%s' is %s, but only %s is known", s->config_path, key,
+                   value ? "true" : "false", usual ? "true" : "false");
+}
+
+static ftl_status read_gpt2(const fi_chronos_source *s, fi_gpt2_config *out, ftl_error *err)
+{
+    enum { WIDTH = 1 << 16, HEADS = 1 << 10, HEAD_WIDTH = 1 << 10 };
+    static const char *const needed[] = {"model_type", "n_embd", "n_layer", "n_head", "n_positions", NULL};
+    const json_t *o = s->config;
+    const char *type = NULL;
+    size_t heads = 0, d_ff;
+    double eps;
+    bool tied;
+    memset(out, 0, sizeof *out);
+    ftl_status st = fi_chronos_need(s, o, needed, err);
+    if (!st) st = fi_chronos_named(s, fi_json_get_text(o, "model_type", &type, err), err);
+    if (!st && strcmp(type, "gpt2"))
+        st = fi_fail(err, FTL_EDATA, "%s: key 'model_type' is '%.60s'; of causal networks only gpt2 can be run",
+                     s->config_path, type);
+    if (!st) st = fi_chronos_get_count(s, o, "n_embd", 1, WIDTH, &out->d_model, err);
+    if (!st) st = fi_chronos_get_count(s, o, "n_layer", 1, FI_GPT2_MAX_LAYERS, &out->n_blocks, err);
+    if (!st) st = fi_chronos_get_count(s, o, "n_head", 1, HEADS, &heads, err);
+    if (!st) st = fi_chronos_get_count(s, o, "n_positions", 1, 1 << 21, &out->positions, err);
+    if (!st) st = fi_chronos_get_count_or(s, o, "n_inner", 1, 4 * WIDTH, 4 * out->d_model, &d_ff, err);
+    if (!st) st = fi_chronos_get_real_or(s, o, "layer_norm_epsilon", 0, 1, 1e-5, &eps, err);
+    if (!st) st = fi_chronos_get_activation_or(s, "activation_function", FI_GELU_TANH, &out->activation, err);
+    if (!st) st = fi_chronos_get_bool_or(s, o, "tie_word_embeddings", true, &tied, err);
+    if (!st) st = check_usual(s, "scale_attn_weights", true, err);
+    if (!st) st = check_usual(s, "scale_attn_by_inverse_layer_idx", false, err);
+    if (!st && (out->d_model % heads || out->d_model / heads > HEAD_WIDTH))
+        st = fi_fail(err, FTL_EDATA, "%s: key 'n_embd' is %zu, but must be n_head, %zu, times a width of at most %d",
+                     s->config_path, out->d_model, heads, HEAD_WIDTH);
+    if (st) return st;
+    out->d_head = out->d_model / heads;
+    out->eps = (float)eps;
+    out->own_head = !tied && fi_weights_find(s->weights, "lm_head.weight");
+    for (size_t i = 0; i < FI_GPT2_MAX_LAYERS; i++) out->block[i] = (fi_gpt2_width){.heads = heads, .d_ff = d_ff};
+    return FTL_OK;
+}
+
+static ftl_status open_t5(fi_chronos_t5_model *m, const fi_chronos_source *s, size_t *d_model, ftl_error *err)
+{
+    fi_t5_config config;
+    ftl_status st = fi_chronos_read_t5(s, &config, err);
+    if (!st) st = fi_chronos_get_count_or(s, s->config, "decoder_start_token_id", 0, m->vocab - 1, 0, &m->start, err);
+    if (st) return st;
+    config.vocab = m->vocab;
+    *d_model = config.d_model;
+    fi_t5_declare(&m->t5, &config, &m->params);
+    return FTL_OK;
+}
+
+static ftl_status open_gpt2(fi_chronos_t5_model *m, const fi_chronos_source *s, size_t *d_model, ftl_error *err)
+{
+    fi_gpt2_config config;
+    const size_t most = m->settings.context_length + m->settings.prediction_length - 1; /* the last token is not read */
+    ftl_status st = read_gpt2(s, &config, err);
+    if (!st && config.positions < most)
+        st = fi_fail(err, FTL_EDATA, "%s: key 'n_positions' is %zu, but context_length and prediction_length need %zu",
+                     s->config_path, config.positions, most);
+    if (st) return st;
+    config.vocab = m->vocab;
+    *d_model = config.d_model;
+    fi_gpt2_declare(&m->gpt2, &config, &m->params);
+    return FTL_OK;
+}
+
 static void model_close(void *opaque);
 
 static ftl_status model_open(const fi_chronos_source *s, ftl_chronos_facts *facts, void **out, ftl_error *err)
 {
-    fi_t5_config config;
+    size_t d_model = 0;
     fi_chronos_t5_model *m = fi_calloc(1, sizeof *m);
     *out = NULL;
     if (!m) return fi_fail_memory(err);
     m->engine = s->engine;
-    ftl_status st = read_settings(s, &m->settings, err);
-    if (!st) st = fi_chronos_read_t5(s, &config, err);
+    ftl_status st = read_settings(s, &m->settings, &m->causal, err);
     const fi_chronos_t5_settings *set = &m->settings;
-    if (!st) st = fi_chronos_get_count(s, s->config, "vocab_size", set->n_tokens, MAX_VOCAB, &config.vocab, err);
-    if (!st)
-        st = fi_chronos_get_count_or(s, s->config, "decoder_start_token_id", 0, config.vocab - 1, 0, &m->start, err);
-    if (!st) {
-        fi_t5_declare(&m->t5, &config, &m->params);
-        st = fi_params_load(&m->params, s->engine, s->weights, s->precision, err);
-    }
+    if (!st) st = fi_chronos_get_count(s, s->config, "vocab_size", set->n_tokens, MAX_VOCAB, &m->vocab, err);
+    if (!st) st = m->causal ? open_gpt2(m, s, &d_model, err) : open_t5(m, s, &d_model, err);
+    if (!st) st = fi_params_load(&m->params, s->engine, s->weights, s->precision, err);
     if (!st) {
         st = fi_tokenizer_init(&m->tokenizer, set->n_tokens, set->n_special, set->pad, set->low, set->high, err);
         st = fi_chronos_named(s, st, err);
@@ -92,9 +166,10 @@ static ftl_status model_open(const fi_chronos_source *s, ftl_chronos_facts *fact
         model_close(m);
         return st;
     }
+    if (m->causal) facts->family = "chronos-gpt2";
     facts->context_length = set->context_length;
     facts->prediction_length = set->prediction_length;
-    facts->d_model = config.d_model;
+    facts->d_model = d_model;
     facts->weight_bytes = m->params.bytes;
     for (size_t i = 0; i < m->params.n; i++) facts->n_parameters += m->params.item[i]->size;
     facts->num_samples = set->num_samples;
@@ -105,114 +180,11 @@ static ftl_status model_open(const fi_chronos_source *s, ftl_chronos_facts *fact
     return FTL_OK;
 }
 
-/* ---- recorded graphs ---- */
-
-/*
- * One shape of a generation: `rows` series of `tokens` tokens are encoded once; the first step runs once a series; the
- * further ones run all paths as rows of one product, and see the memory of their series.
- */
-typedef struct fi_t5_pass {
-    size_t rows, tokens, paths, steps; /* paths 0: encoding only */
-    fi_graph *encode, *first, *next;   /* next NULL: one step is all */
-    fi_node *ids, *mask, *encoded;
-    fi_node *first_ids, *first_logits, *next_ids, *next_logits;
-    fi_t5_cache first_cache, cache;
-} fi_t5_pass;
-
-static void pass_free(fi_t5_pass *p)
-{
-    if (!p) return;
-    fi_graph_free(p->next);
-    fi_graph_free(p->first);
-    fi_graph_free(p->encode);
-    fi_t5_cache_release(&p->first_cache);
-    fi_t5_cache_release(&p->cache);
-    fi_free(p);
-}
-
-static ftl_status record_encoder(fi_chronos_t5_model *m, fi_t5_pass *p, fi_t5_memory *memory, ftl_error *err)
-{
-    const fi_t5 *t5 = &m->t5;
-    const size_t shape[] = {p->rows, p->tokens};
-    ftl_status st = fi_graph_new(m->engine, false, &p->encode, err);
-    if (st) return st;
-    fi_graph *g = p->encode;
-    p->ids = fi_input_ids(g, 2, shape);
-    p->mask = fi_input(g, 2, shape);
-    p->encoded = fi_t5_encode(g, t5, fi_embedding(g, fi_parameter(g, t5->shared), p->ids), p->mask);
-    if (!p->paths) fi_keep(g, p->encoded);
-    if (p->paths) fi_t5_remember(g, t5, p->encoded, p->mask, memory);
-    for (size_t i = 0; p->paths && i < t5->decoder.n; i++) {
-        fi_keep(g, memory->k[i]);
-        fi_keep(g, memory->v[i]);
-    }
-    return fi_plan(g, NULL, err);
-}
-
-/* A node of another graph as a state of this one. */
-static fi_node *seen_from(fi_graph *g, const fi_node *node)
-{
-    return node ? fi_state(g, node->value, node->n_dims, node->shape) : NULL;
-}
-
-/* One step of `rows` paths with their cache. */
-static ftl_status record_step(fi_chronos_t5_model *m, const fi_t5_memory *memory, fi_t5_cache *cache, fi_graph **graph,
-                              fi_node **ids, fi_node **logits, ftl_error *err)
-{
-    fi_t5_memory seen = {0};
-    ftl_status st = fi_graph_new(m->engine, false, graph, err);
-    if (st) return st;
-    fi_graph *g = *graph;
-    seen.mask = seen_from(g, memory->mask);
-    for (size_t i = 0; i < m->t5.decoder.n; i++) {
-        seen.k[i] = seen_from(g, memory->k[i]);
-        seen.v[i] = seen_from(g, memory->v[i]);
-    }
-    *ids = fi_input_ids(g, 2, (size_t[]){cache->rows, 1});
-    fi_node *x = fi_embedding(g, fi_parameter(g, m->t5.shared), *ids);
-    *logits = fi_t5_logits(g, &m->t5, fi_t5_decode(g, &m->t5, x, &seen, cache));
-    fi_keep(g, *logits);
-    return fi_plan(g, NULL, err);
-}
-
-static ftl_status pass_new(fi_chronos_t5_model *m, size_t rows, size_t tokens, size_t paths, size_t steps,
-                           fi_t5_pass **out, ftl_error *err)
-{
-    fi_t5_memory memory = {0};
-    fi_t5_pass *p = *out = fi_calloc(1, sizeof *p);
-    if (!p) return fi_fail_memory(err);
-    p->rows = rows, p->tokens = tokens, p->paths = paths, p->steps = steps;
-    ftl_status st = record_encoder(m, p, &memory, err);
-    if (!st && paths) {
-        memory.mask = p->mask;
-        st = fi_t5_cache_init(&p->first_cache, &m->t5, rows, 1, err);
-        if (!st) st = record_step(m, &memory, &p->first_cache, &p->first, &p->first_ids, &p->first_logits, err);
-        if (!st && steps > 1) {
-            st = fi_t5_cache_init(&p->cache, &m->t5, rows * paths, steps, err);
-            if (!st) st = record_step(m, &memory, &p->cache, &p->next, &p->next_ids, &p->next_logits, err);
-        }
-    }
-    if (!st) return FTL_OK;
-    pass_free(p);
-    *out = NULL;
-    return st;
-}
-
-/* The pass of that shape: the model's last one, or a new one in its place. */
-static ftl_status find_pass(fi_chronos_t5_model *m, size_t rows, size_t tokens, size_t paths, size_t steps,
-                            ftl_error *err)
-{
-    const fi_t5_pass *p = m->pass;
-    if (p && p->rows == rows && p->tokens == tokens && p->paths == paths && p->steps == steps) return FTL_OK;
-    pass_free(m->pass);
-    return pass_new(m, rows, tokens, paths, steps, &m->pass, err);
-}
-
 static void model_close(void *opaque)
 {
     fi_chronos_t5_model *m = opaque;
     if (!m) return;
-    pass_free(m->pass);
+    fi_token_pass_free(m->pass);
     fi_tokenizer_release(&m->tokenizer);
     fi_params_release(&m->params);
     fi_free(m);
@@ -222,13 +194,14 @@ static void model_close(void *opaque)
 
 static size_t count_tokens(const void *opaque, size_t length)
 {
-    return length + ((const fi_chronos_t5_model *)opaque)->settings.use_eos;
+    const fi_chronos_t5_model *m = opaque;
+    return length + (m->settings.use_eos && !m->causal);
 }
 
-/* Puts x[0, length) as row r before the encoder; returns its scale. */
+/* Puts x[0, length) as row r before the network; returns its scale. */
 static float enter_row(const fi_chronos_t5_model *m, size_t r, const float *x, size_t length)
 {
-    const fi_t5_pass *p = m->pass;
+    const fi_token_pass *p = m->pass;
     int32_t *ids = fi_ids(p->ids) + r * p->tokens;
     float *mask = p->mask->value + r * p->tokens, scale = fi_mean_scale(x, length);
     fi_tokenize(&m->tokenizer, x, length, scale, ids, mask);
@@ -246,12 +219,14 @@ static ftl_status embed(void *opaque, const fi_chronos_batch *batch, float *cons
     const size_t d = m->t5.config.d_model;
     const fi_chronos_row **rows;
     size_t n;
+    if (m->causal)
+        return fi_fail(err, FTL_EINVAL, "a causal network (GPT-2) has no encoder, whose states an embedding would be");
     ftl_status st = fi_chronos_by_length(batch, true, &rows, &n, err);
     for (size_t i = 0, together; !st && i < n; i += together) {
         const size_t tokens = count_tokens(m, rows[i]->length);
         together = fi_chronos_together(rows + i, n - i, TOKENS_TOGETHER / tokens);
         if (!batch->go_on(batch->user)) st = fi_fail(err, FTL_ECANCELLED, "cancelled");
-        if (!st) st = find_pass(m, together, tokens, 0, 0, err);
+        if (!st) st = fi_token_pass_find(m, together, tokens, 0, 0, err);
         if (st) break;
         for (size_t r = 0; r < together; r++) {
             const size_t at = (size_t)(rows[i + r] - batch->rows);
@@ -295,7 +270,7 @@ static void draw_row(void *user, size_t row, float *scratch)
 {
     const drawing *d = user;
     const generation *gen = d->gen;
-    const size_t vocab = gen->m->t5.config.vocab;
+    const size_t vocab = gen->m->vocab;
     fi_candidate *candidates = (fi_candidate *)(void *)scratch;
     const size_t n = fi_sampling_candidates(&gen->sampling, d->logits + row * vocab, vocab, candidates);
     for (size_t i = row * d->paths; i < (row + 1) * d->paths; i++) {
@@ -320,17 +295,13 @@ static ftl_status draw(generation *gen, const fi_node *logits, size_t step, ftl_
 
 static ftl_status decode_block(generation *gen, size_t steps, ftl_error *err)
 {
-    fi_t5_pass *p = gen->m->pass;
-    for (size_t r = 0; r < gen->n; r++) fi_ids(p->first_ids)[r] = (int32_t)gen->m->start;
-    fi_forward(p->first);
+    const fi_token_pass *p = gen->m->pass;
+    fi_token_pass_begin(gen->m);
     ftl_status st = draw(gen, p->first_logits, gen->done, err);
-    if (steps > 1) fi_t5_cache_spread(&p->first_cache, &p->cache);
     for (size_t t = 1; !st && t < steps; t++) {
         if (!gen->batch->go_on(gen->batch->user)) return fi_fail(err, FTL_ECANCELLED, "cancelled");
         memcpy(fi_ids(p->next_ids), gen->tokens, gen->n * gen->batch->n_samples * sizeof *gen->tokens);
-        p->cache.at = t;
-        p->cache.n_keys = t + 1;
-        fi_forward(p->next);
+        fi_token_pass_step(gen->m, t);
         st = draw(gen, p->next_logits, gen->done + t, err);
     }
     return st;
@@ -368,23 +339,24 @@ static ftl_status generate(generation *gen, ftl_error *err)
         steps = H - gen->done < block ? H - gen->done : block;
         if (gen->done) extend_contexts(gen, block);
         if (!gen->batch->go_on(gen->batch->user)) return fi_fail(err, FTL_ECANCELLED, "cancelled");
-        if ((st = find_pass(m, gen->n, count_tokens(m, gen->length), paths, block, err))) break;
+        if ((st = fi_token_pass_find(m, gen->n, count_tokens(m, gen->length), paths, block, err))) break;
         for (size_t r = 0; r < gen->n; r++) gen->scales[r] = enter_row(m, r, gen->contexts + r * most, gen->length);
-        fi_forward(m->pass->encode);
         st = decode_block(gen, steps, err);
     }
     return st;
 }
 
-static size_t rows_together(size_t paths)
+static size_t rows_together(const fi_chronos_t5_model *m, size_t paths)
 {
-    return paths < PATHS_TOGETHER ? PATHS_TOGETHER / paths : 1;
+    const size_t fit = CACHE_FLOATS / fi_token_pass_cache_floats(m);
+    const size_t most = fit < PATHS_TOGETHER ? fit : PATHS_TOGETHER;
+    return paths < most ? most / paths : 1;
 }
 
 static ftl_status predict(void *opaque, const fi_chronos_batch *batch, ftl_error *err)
 {
     fi_chronos_t5_model *m = opaque;
-    const size_t paths = batch->n_samples, most = rows_together(paths);
+    const size_t paths = batch->n_samples, most = rows_together(m, paths);
     const fi_chronos_row **rows;
     size_t n;
     generation gen = {.m = m, .batch = batch};
@@ -418,13 +390,14 @@ static ftl_status predict(void *opaque, const fi_chronos_batch *batch, ftl_error
 static ftl_chronos_memory memory(void *opaque, size_t rows, size_t context, size_t horizon, size_t samples)
 {
     fi_chronos_t5_model *m = opaque;
-    const size_t most = rows_together(samples), steps = m->settings.prediction_length;
+    const size_t most = rows_together(m, samples), steps = m->settings.prediction_length;
     ftl_chronos_memory out = {0};
-    if (find_pass(m, rows < most ? rows : most, count_tokens(m, context), samples, horizon < steps ? horizon : steps,
-                  NULL))
+    if (fi_token_pass_find(m, rows < most ? rows : most, count_tokens(m, context), samples,
+                           horizon < steps ? horizon : steps, NULL))
         return out;
-    const fi_t5_pass *p = m->pass;
-    out.activation_bytes = fi_graph_bytes(p->encode) + fi_graph_bytes(p->first);
+    const fi_token_pass *p = m->pass;
+    out.activation_bytes = fi_graph_bytes(p->first);
+    if (p->encode) out.activation_bytes += fi_graph_bytes(p->encode);
     if (p->next) out.activation_bytes += fi_graph_bytes(p->next);
     out.cache_bytes = p->first_cache.bytes + p->cache.bytes;
     return out;

@@ -16,27 +16,26 @@ ftl_status fi_chronos_need(const fi_chronos_source *s, const json_t *object, con
     return FTL_OK;
 }
 
-/* "relu", or "gated-gelu" and the like: upstream derives all else (dense_act_fn, is_gated_act) from this one key. */
-static ftl_status read_activation(const fi_chronos_source *s, fi_activation *out, ftl_error *err)
+ftl_status fi_chronos_get_activation_or(const fi_chronos_source *s, const char *key, fi_activation missing,
+                                        fi_activation *out, ftl_error *err)
 {
     static const struct {
         const char *name;
         fi_activation activation;
     } known[] = {{"relu", FI_RELU}, {"gelu", FI_GELU},  {"gelu_new", FI_GELU_TANH}, {"gelu_pytorch_tanh", FI_GELU_TANH},
                  {"silu", FI_SILU}, {"swish", FI_SILU}, {"tanh", FI_TANH}};
-    const char *name = "relu";
-    if (json_object_get(s->config, "feed_forward_proj")) {
-        ftl_status st = fi_json_get_text(s->config, "feed_forward_proj", &name, err);
-        if (st) return fi_chronos_named(s, st, err);
-    }
+    const char *name;
+    *out = missing;
+    if (!json_object_get(s->config, key)) return FTL_OK;
+    ftl_status st = fi_json_get_text(s->config, key, &name, err);
+    if (st) return fi_chronos_named(s, st, err);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(name, known[i].name)) {
             *out = known[i].activation;
             return FTL_OK;
         }
-    return fi_fail(err, FTL_EDATA,
-                   "%s: key 'feed_forward_proj' is '%.60s'; known are relu, gelu, gelu_new, silu and tanh%s",
-                   s->config_path, name, strncmp(name, "gated", 5) ? "" : ", and no gated ones");
+    return fi_fail(err, FTL_EDATA, "%s: key '%s' is '%.60s'; known are relu, gelu, gelu_new, silu and tanh%s",
+                   s->config_path, key, name, strncmp(name, "gated", 5) ? "" : ", and no gated ones");
 }
 
 /*
@@ -76,7 +75,8 @@ ftl_status fi_chronos_read_t5(const fi_chronos_source *s, fi_t5_config *out, ftl
         st = fi_chronos_get_count_or(s, o, "relative_attention_max_distance", out->buckets / 2 + 1, 1 << 20, 128,
                                      &out->max_distance, err);
     if (!st) st = fi_chronos_get_real_or(s, o, "layer_norm_epsilon", 0, 1, 1e-6, &eps, err);
-    if (!st) st = read_activation(s, &out->activation, err);
+    /* "relu", or "gated-gelu" and the like: upstream derives all else (dense_act_fn, is_gated_act) from this one key */
+    if (!st) st = fi_chronos_get_activation_or(s, "feed_forward_proj", FI_RELU, &out->activation, err);
     if (!st) st = read_head(s, out, err);
     if (st) return st;
     out->eps = (float)eps;

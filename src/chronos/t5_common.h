@@ -8,6 +8,9 @@
 /* FTL_EDATA naming file and key where one of the keys (NULL at the end) is absent from the object. */
 ftl_status fi_chronos_need(const fi_chronos_source *source, const json_t *object, const char *const *keys,
                            ftl_error *err);
+/* The activation that the key names; `missing` where it is absent. */
+ftl_status fi_chronos_get_activation_or(const fi_chronos_source *source, const char *key, fi_activation missing,
+                                        fi_activation *out, ftl_error *err);
 /* Widths, activation and head as config.json has them; vocab and dropout are left to the caller. */
 ftl_status fi_chronos_read_t5(const fi_chronos_source *source, fi_t5_config *out, ftl_error *err);
 

@@ -1,8 +1,5 @@
 #include "models/t5.h"
 
-#include "base/alloc.h"
-#include "base/error.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -131,19 +128,13 @@ void fi_t5_remember(fi_graph *g, const fi_t5 *t5, fi_node *encoded, fi_node *mas
 
 /* Attention of decoded tokens to themselves and those before them: y [rows, m, d_model] is normed. */
 static fi_node *attend_self(fi_graph *g, const fi_t5_attention *a, fi_node *y, size_t block, fi_node *bias,
-                            const fi_t5_cache *cache)
+                            const fi_cache *cache)
 {
     if (!y) return NULL;
     if (!cache && y->shape[1] == 1) return project(g, y, a->v); /* a softmax of one */
     fi_node *q = project(g, y, a->q), *k = project(g, y, a->k), *v = project(g, y, a->v);
-    fi_attention settings = {.heads = a->heads, .scale = 1, .causal = true};
-    if (cache) {
-        const size_t shape[] = {cache->rows, cache->capacity, cache->inner[block]};
-        k = fi_store(g, k, fi_state(g, cache->k[block], 3, shape), &cache->at);
-        v = fi_store(g, v, fi_state(g, cache->v[block], 3, shape), &cache->at);
-        settings.first = &cache->at;
-        settings.n_keys = &cache->n_keys;
-    }
+    const fi_attention settings = {.heads = a->heads, .scale = 1, .causal = true};
+    if (cache) return fi_cache_attend(g, cache, block, q, k, v, NULL, bias, settings);
     return fi_attend(g, q, k, v, NULL, bias, &settings);
 }
 
@@ -160,7 +151,7 @@ static fi_node *attend_memory(fi_graph *g, const fi_t5_attention *a, fi_node *y,
     return fi_reshape(g, y, 3, own);
 }
 
-fi_node *fi_t5_decode(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memory *memory, const fi_t5_cache *cache)
+fi_node *fi_t5_decode(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memory *memory, const fi_cache *cache)
 {
     const fi_t5_stack *s = &t5->decoder;
     fi_node *first = NULL;
@@ -196,53 +187,9 @@ fi_node *fi_t5_loss(fi_graph *g, const fi_t5 *t5, fi_node *ids, fi_node *mask, f
 
 /* ---- cache ---- */
 
-static size_t block_floats(const fi_t5 *t5, size_t block, size_t rows, size_t capacity)
+ftl_status fi_t5_cache_init(fi_cache *cache, const fi_t5 *t5, size_t rows, size_t capacity, ftl_error *err)
 {
-    return rows * capacity * t5->decoder.block[block].self.heads * t5->config.d_kv;
-}
-
-size_t fi_t5_cache_bytes(const fi_t5 *t5, size_t rows, size_t capacity)
-{
-    size_t floats = 0;
-    for (size_t i = 0; i < t5->decoder.n; i++) floats += 2 * block_floats(t5, i, rows, capacity);
-    return floats * sizeof(float);
-}
-
-ftl_status fi_t5_cache_init(fi_t5_cache *cache, const fi_t5 *t5, size_t rows, size_t capacity, ftl_error *err)
-{
-    memset(cache, 0, sizeof *cache);
-    cache->rows = rows;
-    cache->capacity = capacity;
-    cache->n_keys = 1;
-    cache->bytes = fi_t5_cache_bytes(t5, rows, capacity);
-    cache->memory = fi_aligned_alloc(cache->bytes, 1);
-    if (!cache->memory) return fi_fail_memory(err);
-    float *at = cache->memory;
-    for (size_t i = 0; i < t5->decoder.n; i++) {
-        const size_t floats = block_floats(t5, i, rows, capacity);
-        cache->inner[i] = floats / (rows * capacity);
-        cache->k[i] = at;
-        cache->v[i] = at + floats;
-        at += 2 * floats;
-    }
-    return FTL_OK;
-}
-
-void fi_t5_cache_release(fi_t5_cache *cache)
-{
-    fi_aligned_free(cache->memory);
-    cache->memory = NULL;
-}
-
-void fi_t5_cache_spread(const fi_t5_cache *from, fi_t5_cache *to)
-{
-    const size_t times = to->rows / from->rows;
-    for (size_t i = 0; i < FI_T5_MAX_LAYERS && from->k[i]; i++) {
-        const size_t inner = from->inner[i], tokens = from->n_keys * inner;
-        for (size_t r = 0; r < to->rows; r++) {
-            const size_t source = r / times * from->capacity * inner, target = r * to->capacity * inner;
-            memcpy(to->k[i] + target, from->k[i] + source, tokens * sizeof(float));
-            memcpy(to->v[i] + target, from->v[i] + source, tokens * sizeof(float));
-        }
-    }
+    size_t inner[FI_T5_MAX_LAYERS];
+    for (size_t i = 0; i < t5->decoder.n; i++) inner[i] = t5->decoder.block[i].self.heads * t5->config.d_kv;
+    return fi_cache_init(cache, inner, t5->decoder.n, rows, capacity, err);
 }

@@ -6,10 +6,10 @@
 #ifndef FI_MODELS_T5_H
 #define FI_MODELS_T5_H
 
+#include "models/cache.h"
 #include "nn/params.h"
-#include "tensor/ops.h"
 
-enum { FI_T5_MAX_LAYERS = 64 };
+enum { FI_T5_MAX_LAYERS = FI_CACHE_MAX_LAYERS };
 
 /* One block; a width of 0 leaves its layer out. */
 typedef struct fi_t5_width {
@@ -63,25 +63,14 @@ typedef struct fi_t5_memory {
 } fi_t5_memory;
 void fi_t5_remember(fi_graph *g, const fi_t5 *t5, fi_node *encoded, fi_node *mask, fi_t5_memory *out);
 
-/* Keys and values of tokens decoded before; the graphs that use it read `at` and `n_keys` as they run. */
-typedef struct fi_t5_cache {
-    size_t rows, capacity;
-    size_t at, n_keys;                                /* place of the token being decoded, and at + 1 */
-    float *k[FI_T5_MAX_LAYERS], *v[FI_T5_MAX_LAYERS]; /* [rows, capacity, heads d_kv] */
-    size_t inner[FI_T5_MAX_LAYERS], bytes;
-    float *memory;
-} fi_t5_cache;
-ftl_status fi_t5_cache_init(fi_t5_cache *cache, const fi_t5 *t5, size_t rows, size_t capacity, ftl_error *err);
-void fi_t5_cache_release(fi_t5_cache *cache);
-size_t fi_t5_cache_bytes(const fi_t5 *t5, size_t rows, size_t capacity);
-/* Every row of `to` starts with the first tokens of its row of `from`: to->rows / from->rows equal rows each. */
-void fi_t5_cache_spread(const fi_t5_cache *from, fi_t5_cache *to);
+/* A cache for `rows` sequences of at most `capacity` decoded tokens. */
+ftl_status fi_t5_cache_init(fi_cache *cache, const fi_t5 *t5, size_t rows, size_t capacity, ftl_error *err);
 
 /*
  * x [rows, m, d_model] -> [rows, m, d_model], rows a multiple of the memory's b: row i sees memory i / (rows / b).
  * Without cache x is the whole sequence so far; with it m is 1, and rows are the cache's.
  */
-fi_node *fi_t5_decode(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memory *memory, const fi_t5_cache *cache);
+fi_node *fi_t5_decode(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memory *memory, const fi_cache *cache);
 /* Decoder output -> [.., vocab] */
 fi_node *fi_t5_logits(fi_graph *g, const fi_t5 *t5, fi_node *x);
 

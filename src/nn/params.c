@@ -53,27 +53,42 @@ static void shape_text(fi_buf *buf, int n_dims, const size_t *shape)
     fi_buf_char(buf, ']');
 }
 
-/* A parameter's shape in the file: filters have their channels second there, and last in the network. */
+/* A parameter's shape in the file: filters have their channels second there, and last in the network; others are turned. */
 static void stored_shape(const fi_param *param, size_t *shape)
 {
     memcpy(shape, param->shape, sizeof param->shape);
+    if (role_of(param) == FI_ROLE_TURNED) shape[0] = param->shape[1], shape[1] = param->shape[0];
     if (role_of(param) != FI_ROLE_FILTER) return;
     shape[1] = param->shape[param->n_dims - 1];
     for (int i = 2; i < param->n_dims; i++) shape[i] = param->shape[i - 1];
 }
 
+static void order_filter(const float *file, const fi_param *param)
+{
+    const size_t in = param->shape[param->n_dims - 1], filter = param->shape[0] ? param->size / param->shape[0] : 0;
+    const size_t taps = in ? filter / in : 0;
+    for (size_t o = 0; o < param->size; o += filter)
+        for (size_t i = 0; i < in; i++)
+            for (size_t t = 0; t < taps; t++) param->value[o + t * in + i] = file[o + i * taps + t];
+}
+
+static void turn(const float *file, const fi_param *param)
+{
+    const size_t rows = param->shape[0], columns = param->shape[1];
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++) param->value[i * columns + j] = file[j * rows + i];
+}
+
 /* The stored numbers of a parameter, as the network has them. */
 static ftl_status read_stored(const fi_weights *weights, const fi_stored *stored, const fi_param *param, ftl_error *err)
 {
-    if (role_of(param) != FI_ROLE_FILTER) return fi_stored_read(weights, stored, param->value, err);
+    const fi_role role = role_of(param);
+    if (role != FI_ROLE_FILTER && role != FI_ROLE_TURNED) return fi_stored_read(weights, stored, param->value, err);
     float *file = fi_alloc(param->size, sizeof *file);
     if (!file) return fi_fail_memory(err);
     ftl_status st = fi_stored_read(weights, stored, file, err);
-    const size_t in = param->shape[param->n_dims - 1], filter = param->shape[0] ? param->size / param->shape[0] : 0;
-    const size_t taps = in ? filter / in : 0;
-    for (size_t o = 0; o < param->size && !st; o += filter)
-        for (size_t i = 0; i < in; i++)
-            for (size_t t = 0; t < taps; t++) param->value[o + t * in + i] = file[o + i * taps + t];
+    if (!st && role == FI_ROLE_FILTER) order_filter(file, param);
+    if (!st && role == FI_ROLE_TURNED) turn(file, param);
     fi_free(file);
     return st;
 }
@@ -135,11 +150,12 @@ static ftl_status load_one(fi_params *params, fi_engine *engine, const fi_weight
     p->value = fi_aligned_alloc(p->size, sizeof *p->value);
     if (!p->value) return fi_fail_memory(err);
     ftl_status st = read_stored(weights, stored, p, err);
-    if (!st && (role == FI_ROLE_MATRIX || role == FI_ROLE_BOTH))
+    const bool only_packed = role == FI_ROLE_MATRIX || role == FI_ROLE_TURNED;
+    if (!st && (only_packed || role == FI_ROLE_BOTH))
         st = fi_pack(engine, precision, p->shape[1], p->shape[0], p->value, p->shape[1], true, &p->packed, err);
     if (st) return st;
     fi_weights_forget(weights, stored);
-    if (role == FI_ROLE_MATRIX) {
+    if (only_packed) {
         fi_aligned_free(p->value);
         p->value = NULL;
     }

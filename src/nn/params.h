@@ -20,10 +20,14 @@ typedef enum fi_role {
     FI_ROLE_TABLE,  /* rows are looked up: float */
     FI_ROLE_BOTH,   /* looked up and used as W of fi_linear (tied embeddings): float and packed */
     FI_ROLE_FILTER, /* of a convolution, [out, kernel.., in]; PyTorch's files have [out, in, kernel..] (transposed: in, out) */
-    FI_ROLE_OTHER /* norms, biases, bias tables: float */
+    FI_ROLE_TURNED, /* as MATRIX, [out, in]; but the file has [in, out] (Conv1D of GPT-2) */
+    FI_ROLE_OTHER   /* norms, biases, bias tables: float */
 } fi_role;
 
-/* Declares a parameter named by the format; NULL (and failed) without memory. Shape as in the file, but of filters. */
+/*
+ * Declares a parameter named by the format; NULL (and failed) without memory. Shape as in the file, but of filters and
+ * turned ones.
+ */
 fi_param *fi_params_add(fi_params *params, fi_role role, int n_dims, const size_t *shape, const char *format, ...)
     FTL_PRINTF(5, 6);
 

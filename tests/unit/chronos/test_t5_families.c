@@ -1,4 +1,4 @@
-/* What must hold of Chronos-T5 and Chronos-Bolt beside upstream's numbers, on the toy checkpoints. */
+/* What must hold of Chronos-T5 (also its causal variant) and Chronos-Bolt beside upstream's numbers, on the toy checkpoints. */
 #include "chronos.h"
 
 #include "base/rng.h"
@@ -6,6 +6,7 @@
 
 #define TOY_T5   FTL_TEST_DATA "/toy-chronos-t5"
 #define TOY_BOLT FTL_TEST_DATA "/toy-chronos-bolt"
+#define TOY_GPT2 FTL_TEST_DATA "/toy-chronos-gpt2"
 
 enum { N_ROWS = 9, LONGEST = 90 };
 static const size_t lengths[N_ROWS] = {64, 3, 17, 64, 90, 17, 1, 64, 33};
@@ -13,7 +14,8 @@ static const struct {
     const fi_chronos_family *family;
     const char *directory;
     size_t out; /* samples or quantiles */
-} toys[] = {{&fi_chronos_t5, TOY_T5, 5}, {&fi_chronos_bolt, TOY_BOLT, 9}};
+} toys[] = {{&fi_chronos_t5, TOY_T5, 5}, {&fi_chronos_bolt, TOY_BOLT, 9}, {&fi_chronos_t5, TOY_GPT2, 5}};
+enum { N_TOYS = sizeof toys / sizeof *toys };
 
 /* Noise with gaps; the last row of length 64 is all missing, the row of length 33 constant. */
 static void some_series(float x[N_ROWS][LONGEST])
@@ -48,7 +50,7 @@ TEST(no_bit_depends_on_batch_order_or_threads)
     static const fi_dtype precisions[] = {FI_F32, FI_BF16, FI_I8};
     float x[N_ROWS][LONGEST];
     some_series(x);
-    for (size_t f = 0; f < 2; f++)
+    for (size_t f = 0; f < N_TOYS; f++)
         for (size_t p = 0; p < 3; p++)
             for (size_t H = 7; H < 50; H += 28) {
                 const size_t size = toys[f].out * H;
@@ -81,15 +83,17 @@ TEST(more_paths_leave_the_first_ones_as_they_are)
     float x[N_ROWS][LONGEST], few[3 * 12], many[130 * 12];
     opened o;
     some_series(x);
-    must_open(&fi_chronos_t5, TOY_T5, 1, FI_F32, &o);
     const size_t row = 2;
-    float *out[N_ROWS] = {[2] = few};
-    forecast(&o, &row, 1, x, 12, 3, out);
-    out[2] = many; /* more than run together */
-    forecast(&o, &row, 1, x, 12, 130, out);
-    CHECK(!memcmp(few, many, sizeof few));
-    CHECK(memcmp(few, few + 12, 12 * sizeof(float)) != 0); /* and they differ from one another */
-    close_family(&o);
+    for (size_t f = 0; f < N_TOYS; f += 2) {
+        must_open(toys[f].family, toys[f].directory, 1, FI_F32, &o);
+        float *out[N_ROWS] = {[2] = few};
+        forecast(&o, &row, 1, x, 12, 3, out);
+        out[2] = many; /* more than run together */
+        forecast(&o, &row, 1, x, 12, 130, out);
+        CHECK(!memcmp(few, many, sizeof few));
+        CHECK(memcmp(few, few + 12, 12 * sizeof(float)) != 0); /* and they differ from one another */
+        close_family(&o);
+    }
 }
 
 TEST(a_constant_series_stays_near_itself_and_one_of_nothing_is_forecast_too)
@@ -185,7 +189,7 @@ TEST(a_caller_can_stop_anywhere)
 {
     float x[N_ROWS][LONGEST], out[9 * 40];
     some_series(x);
-    for (size_t f = 0; f < 2; f++) {
+    for (size_t f = 0; f < N_TOYS; f++) {
         opened o;
         must_open(toys[f].family, toys[f].directory, 1, FI_F32, &o);
         fi_chronos_row row = row_of(&o, x[0], 60, out);
@@ -200,7 +204,8 @@ TEST(a_caller_can_stop_anywhere)
             st = o.family->predict(o.model, &batch, NULL);
         }
         CHECK_INT(st, FTL_OK);
-        CHECK(patience > (f ? 4 : 40)); /* asked at every block, and at every step that is decoded */
+        CHECK(patience >
+              (o.facts.gives_samples ? 40 : 4)); /* asked at every block, and at every step that is decoded */
         close_family(&o);
     }
 }
@@ -209,7 +214,7 @@ TEST(lack_of_memory_is_an_error_and_leaves_a_model_that_works)
 {
     float x[N_ROWS][LONGEST], out[9 * 30], again[9 * 30];
     some_series(x);
-    for (size_t f = 0; f < 2; f++) {
+    for (size_t f = 0; f < N_TOYS; f++) {
         opened o;
         ftl_status st = FTL_ENOMEM;
         char path[4200];
@@ -249,20 +254,21 @@ TEST(lack_of_memory_is_an_error_and_leaves_a_model_that_works)
         CHECK_INT(st, FTL_OK);
         row.out = again;
         must_predict(&o, &batch);
-        CHECK(!memcmp(out, again, (f ? 9u : 4u) * 30 * sizeof(float)));
+        CHECK(!memcmp(out, again, (o.facts.gives_samples ? 4u : 9u) * 30 * sizeof(float)));
         close_family(&o);
     }
 }
 
 TEST(memory_is_stated_for_every_shape)
 {
-    for (size_t f = 0; f < 2; f++) {
+    for (size_t f = 0; f < N_TOYS; f++) {
         opened o;
         must_open(toys[f].family, toys[f].directory, 1, FI_F32, &o);
         ftl_chronos_memory one = o.family->memory(o.model, 1, 64, 12, 20),
                            many = o.family->memory(o.model, 3, 64, 12, 20);
         CHECK(one.activation_bytes > 1000 && many.activation_bytes > 2 * one.activation_bytes);
-        if (o.facts.gives_samples) CHECK(one.cache_bytes == (20 * 12 + 1) * 2 * 2 * 24 * sizeof(float));
+        if (f == 0) CHECK(one.cache_bytes == (20 * 12 + 1) * 2 * 2 * 24 * sizeof(float));
+        if (f == 2) CHECK(one.cache_bytes == (64 + 20 * (64 + 12 - 1)) * 2 * 2 * 16 * sizeof(float));
         close_family(&o);
     }
 }
@@ -363,6 +369,23 @@ TEST(configs_that_cannot_be_are_refused_by_file_and_key)
         {1, "quantiles", "[0.1]"},
         {1, "use_reg_token", "false"},
         {1, "decoder_start_token_id", "2"},
+        {2, "model_type", "\"seq2seq\""},
+        {2, "model_type", "\"other\""},
+        {2, "n_embd", ""},
+        {2, "n_embd", "15"},
+        {2, "n_embd", "70000"},
+        {2, "n_head", "0"},
+        {2, "n_head", "3"},
+        {2, "n_layer", "65"},
+        {2, "n_inner", "0"},
+        {2, "n_positions", "47"},
+        {2, "n_positions", "49"},
+        {2, "vocab_size", "31"},
+        {2, "layer_norm_epsilon", "2"},
+        {2, "activation_function", "\"mish\""},
+        {2, "tie_word_embeddings", "1"},
+        {2, "scale_attn_weights", "false"},
+        {2, "scale_attn_by_inverse_layer_idx", "true"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ftl_error err = {0};
@@ -378,6 +401,8 @@ TEST(configs_that_cannot_be_are_refused_by_file_and_key)
     CHECK_INT(open_with(0, "layer_norm_epsilon", "", NULL), FTL_OK);
     CHECK_INT(open_with(0, "top_k", "0", NULL), FTL_OK);
     CHECK_INT(open_with(1, "input_patch_stride", "4", NULL), FTL_OK);
+    CHECK_INT(open_with(2, "activation_function", "", NULL), FTL_OK);
+    CHECK_INT(open_with(2, "tie_word_embeddings", "false", NULL), FTL_OK);
 }
 
 int main(void)
