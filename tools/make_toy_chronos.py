@@ -117,7 +117,7 @@ def make_gpt2(directory):
     config = GPT2Config(vocab_size=32, n_positions=48, n_embd=16, n_layer=2, n_head=2, n_inner=20, bos_token_id=None,
                         eos_token_id=1)
     config.chronos_config = dict(
-        tokenizer_class="MeanScaleUniformBins", tokenizer_kwargs=dict(low_limit=-4.0, high_limit=4.0), n_tokens=32,
+        tokenizer_class="MeanScaleUniformBins", tokenizer_kwargs=dict(low_limit=-4.0, high_limit=3.7), n_tokens=32,
         n_special_tokens=2, pad_token_id=0, eos_token_id=1, use_eos_token=True, model_type="causal",
         context_length=40, prediction_length=9, num_samples=20, temperature=1.0, top_k=50, top_p=1.0)
     model = GPT2LMHeadModel(config).eval()

@@ -92,8 +92,6 @@ static ftl_status record_context(fi_chronos_t5_model *m, fi_token_pass *p, ftl_e
     p->mask = fi_input(g, 2, shape);
     fi_node *x = fi_gpt2_decode(g, &m->gpt2, p->ids, p->places, p->mask, &p->first_cache);
     p->first_logits = fi_gpt2_logits(g, &m->gpt2, fi_slice(g, x, 1, p->tokens - 1, 1));
-    fi_keep(g, p->mask); /* read after the run, when paths go on from here */
-    fi_keep(g, p->places);
     fi_keep(g, p->first_logits);
     return fi_plan(g, NULL, err);
 }

@@ -49,6 +49,7 @@ static const char *weights_for(const char *config)
 {
     if (strstr(config, "ChronosBolt")) return FTL_TEST_DATA "/toy-chronos-bolt/model.safetensors";
     if (strstr(config, "Chronos2")) return FTL_TEST_DATA "/toy-chronos2/model.safetensors";
+    if (strstr(config, "causal")) return FTL_TEST_DATA "/toy-chronos-gpt2/model.safetensors";
     return FTL_TEST_DATA "/toy-chronos-t5/model.safetensors";
 }
 
