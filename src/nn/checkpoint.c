@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char prefix[] = "checkpoint-", suffix[] = ".safetensors";
-
 /* What a checkpoint holds of each parameter: the optimiser's blocks, laid out alike. */
 static const char *const parts[] = {"value", "m", "v", "ema"};
 enum { N_PARTS = sizeof parts / sizeof *parts };
@@ -31,20 +29,28 @@ static char *tensor_name(const char *part, const char *name)
     return text;
 }
 
+static void name_of(uint64_t step, char name[static 64])
+{
+    snprintf(name, 64, "checkpoint-%010" PRIu64 ".safetensors", step);
+}
+
+/* fi_train has seen to it that the directory's name leaves room. */
 static void path_of(const char *directory, uint64_t step, char *path, size_t size)
 {
-    snprintf(path, size, "%s/%s%010" PRIu64 "%s", directory, prefix, step, suffix);
+    char name[64];
+    name_of(step, name);
+    snprintf(path, size, "%s/%s", directory, name);
 }
 
 /* The step of a checkpoint's file name; false: it is none. */
 static bool step_of(const char *name, uint64_t *step)
 {
-    size_t n = strlen(name), digits = n - (sizeof prefix - 1) - (sizeof suffix - 1);
-    if (n <= sizeof prefix - 1 + sizeof suffix - 1 || strncmp(name, prefix, sizeof prefix - 1) ||
-        strcmp(name + n - (sizeof suffix - 1), suffix) || strspn(name + sizeof prefix - 1, "0123456789") != digits)
-        return false;
+    static const char prefix[] = "checkpoint-";
+    char whole[64];
+    if (strncmp(name, prefix, sizeof prefix - 1)) return false;
     *step = strtoull(name + sizeof prefix - 1, NULL, 10);
-    return true;
+    name_of(*step, whole);
+    return strcmp(name, whole) == 0;
 }
 
 static int by_step(const void *a, const void *b)

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { MAX_DIRECTORY = 4000 }; /* bytes: the names of its files fit into a path of 4096 */
+
 static double now(void)
 {
     struct timespec t;
@@ -96,6 +98,8 @@ ftl_status fi_train(fi_engine *engine, const fi_train_task *task, const fi_train
     FILE *log = NULL;
     *result = (fi_train_result){0, 0, NAN};
     ftl_status st = fi_optim_new(&c->optim, task->params, &o, err), written;
+    if (!st && c->directory && strlen(c->directory) > MAX_DIRECTORY)
+        st = fi_fail(err, FTL_EINVAL, "the name of the run's directory is longer than %d bytes", MAX_DIRECTORY);
     if (!st && c->directory && mkdir(c->directory, 0777) && errno != EEXIST)
         st = fi_fail(err, FTL_EIO, "%s: cannot be made: %s", c->directory, strerror(errno));
     if (!st && c->directory) st = fi_checkpoint_read(c->directory, o, task->states, task->n_states, err);

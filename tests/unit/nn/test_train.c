@@ -212,6 +212,41 @@ TEST(a_checkpoint_of_another_network_is_refused)
     clear_folder();
 }
 
+TEST(a_directory_whose_name_is_too_long_is_refused)
+{
+    static char name[4098];
+    memset(name, 'x', 4097);
+    net n;
+    fi_train_result result;
+    ftl_error err;
+    net_start(&n, 1);
+    CHECK_INT(train(&n, name, NULL, &result, &err), FTL_EINVAL);
+    CHECK_CONTAINS(err.message, "longer than 4000 bytes");
+    net_end(&n);
+}
+
+TEST(what_is_no_checkpoint_is_passed_over)
+{ /* another program's names: neither read nor removed */
+    clear_folder();
+    char path[128];
+    static const char *const names[] = {"checkpoint-5.safetensors", "checkpoint-x.safetensors",
+                                        "checkpoint-0000000009.safetensors.bak"};
+    CHECK_INT(mkdir(folder, 0777), 0);
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        FILE *file = fopen(path, "w");
+        CHECK(file && !fclose(file));
+    }
+    net n;
+    fi_train_result result;
+    net_start(&n, 1);
+    CHECK_INT(train(&n, folder, NULL, &result, NULL), FTL_OK);
+    CHECK_INT(result.first_step, 0);
+    CHECK_INT(count_checkpoints(), 3 + 2);
+    net_end(&n);
+    clear_folder();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +254,8 @@ int main(void)
         cmocka_unit_test(a_run_that_was_stopped_ends_with_the_same_bits),
         cmocka_unit_test(a_run_that_was_killed_ends_with_the_same_bits),
         cmocka_unit_test(a_checkpoint_of_another_network_is_refused),
+        cmocka_unit_test(a_directory_whose_name_is_too_long_is_refused),
+        cmocka_unit_test(what_is_no_checkpoint_is_passed_over),
     };
     snprintf(folder, sizeof folder, "/tmp/foretell-train-%ld", (long)getpid());
     return cmocka_run_group_tests(tests, NULL, NULL);
