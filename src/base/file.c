@@ -444,3 +444,9 @@ void fi_file_discard(fi_file *file)
     fi_free(file->target);
     fi_free(file);
 }
+
+bool fi_is_directory(const char *path)
+{
+    struct stat info;
+    return !stat(path, &info) && S_ISDIR(info.st_mode);
+}

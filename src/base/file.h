@@ -36,4 +36,7 @@ ftl_status fi_file_commit(fi_file *file, ftl_error *err);
 /* Throws the new content away and frees the handle. NULL is fine. */
 void fi_file_discard(fi_file *file);
 
+/* Whether there is a directory (or a link to one) at `path`. */
+bool fi_is_directory(const char *path);
+
 #endif

@@ -88,12 +88,6 @@ bool fi_hub_exists(const char *path)
     return !access(path, F_OK);
 }
 
-static bool is_directory(const char *path)
-{
-    struct stat info;
-    return !stat(path, &info) && S_ISDIR(info.st_mode);
-}
-
 ftl_status fi_hub_make_directory(const char *path, ftl_error *err)
 {
     fi_buf part = {0};
@@ -109,7 +103,7 @@ ftl_status fi_hub_make_directory(const char *path, ftl_error *err)
             st = fi_fail(err, FTL_EIO, "%s: cannot make this directory: %s", part.data, strerror(errno));
     }
     fi_buf_release(&part);
-    if (!st && !is_directory(path)) st = fi_fail(err, FTL_EIO, "%s: is no directory", path);
+    if (!st && !fi_is_directory(path)) st = fi_fail(err, FTL_EIO, "%s: is no directory", path);
     return st;
 }
 
@@ -237,7 +231,7 @@ static ftl_status no_directory(const char *path, ftl_error *err)
 
 static ftl_status copy_path(const char *path, char **out, ftl_error *err)
 {
-    if (!is_directory(path)) return no_directory(path, err);
+    if (!fi_is_directory(path)) return no_directory(path, err);
     *out = fi_strdup(path);
     return *out ? FTL_OK : fi_fail_memory(err);
 }
@@ -251,8 +245,8 @@ ftl_status ftl_hub_resolve(const char *store, const char *name, char **directory
     if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..")) return copy_path(name, directory, err);
     ftl_status st = store && is_name(name) ? look_up(store, name, &found, err) : FTL_OK;
     if (st) return st;
-    if (!found.directory) return is_directory(name) ? copy_path(name, directory, err) : not_known(store, name, err);
-    if (!is_directory(found.directory)) {
+    if (!found.directory) return fi_is_directory(name) ? copy_path(name, directory, err) : not_known(store, name, err);
+    if (!fi_is_directory(found.directory)) {
         st = fi_fail(err, FTL_EIO,
                      "model '%s': its directory %s is gone; add it again, or remove it with: foretell models "
                      "remove %s",
@@ -274,7 +268,7 @@ ftl_status ftl_hub_add(const char *store, const char *name, const char *director
     if (!st && found.directory)
         st = fi_fail(err, FTL_EINVAL, "the name '%s' is taken by %s; choose another, or remove that one first", name,
                      found.directory);
-    if (!st && (!is_directory(directory) || !(whole = realpath(directory, NULL)))) st = no_directory(directory, err);
+    if (!st && (!fi_is_directory(directory) || !(whole = realpath(directory, NULL)))) st = no_directory(directory, err);
     if (!st) st = fi_hub_check_model(whole, err);
     if (!st) st = fi_hub_make_directory(store, err);
     if (!st) st = fi_hub_path(&path, err, "%s/%s.json", store, name);

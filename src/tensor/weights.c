@@ -239,12 +239,6 @@ done:
 
 /* ---- opening ---- */
 
-static bool is_directory(const char *path)
-{
-    struct stat info;
-    return !stat(path, &info) && S_ISDIR(info.st_mode);
-}
-
 /* The file or index of a directory of the Hugging Face layout, as transformers looks for it. */
 static ftl_status find_model(const char *directory, fi_buf *path, ftl_error *err)
 {
@@ -285,7 +279,7 @@ ftl_status fi_weights_open(const char *path, fi_weights **out, ftl_error *err)
     fi_weights *weights = NULL;
     fi_buf found = {0};
     ftl_status st = FTL_OK;
-    if (is_directory(path)) {
+    if (fi_is_directory(path)) {
         st = find_model(path, &found, err);
         path = found.data;
     }

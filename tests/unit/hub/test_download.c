@@ -1,5 +1,5 @@
 /* Downloads from a server of our own on the loopback interface, whose first path component says how it behaves. */
-#include "check.h"
+#include "folder.h"
 
 #include "base/sha256.h"
 #include "tensor/weights.h"
@@ -17,7 +17,6 @@
 #define NAME "chronos-bolt-tiny"
 enum { N_NUMBERS = 100000 };
 
-static char folder[] = "/tmp/foretell-download-XXXXXX";
 static ftl_error err;
 
 /* ---- the server ---- */
@@ -159,15 +158,6 @@ static void start_server(pthread_t *thread)
 }
 
 /* ---- the tests ---- */
-
-static const char *inside(const char *name)
-{
-    static char path[16][512];
-    static int turn;
-    turn = (turn + 1) % 16;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
-}
 
 /* A download into the store `mode` of this test (or another), from the server in that mode. */
 static ftl_status download(const char *store, const char *mode, ftl_hub_download_args args)
@@ -366,14 +356,6 @@ TEST(a_name_that_was_added_is_not_overwritten)
     CHECK_CONTAINS(err.message, "foretell models remove " NAME);
 }
 
-static int clean(void **state)
-{
-    (void)state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
-}
-
 static void make_model(void)
 {
     float *numbers = calloc(N_NUMBERS, sizeof *numbers);
@@ -411,10 +393,10 @@ int main(void)
     }
     static const char *const proxies[] = {"http_proxy", "all_proxy", "ALL_PROXY"};
     for (int i = 0; i < 3; i++) unsetenv(proxies[i]); /* libcurl would ask them for the loopback interface, too */
-    if (!mkdtemp(folder)) return 1;
+    if (make_folder(NULL)) return 1;                  /* the server's files need it before the tests do */
     make_model();
     start_server(&server);
-    int failed = cmocka_run_group_tests(tests, NULL, clean);
+    int failed = cmocka_run_group_tests(tests, NULL, remove_folder);
     shutdown(listener, SHUT_RDWR);
     pthread_join(server, NULL);
     close(listener);

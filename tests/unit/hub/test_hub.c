@@ -1,4 +1,4 @@
-#include "check.h"
+#include "folder.h"
 
 #include "base/alloc.h"
 #include "tensor/weights.h"
@@ -7,17 +7,7 @@
 
 #include <sys/stat.h>
 
-static char folder[] = "/tmp/foretell-hub-XXXXXX";
 static ftl_error err;
-
-static const char *inside(const char *name)
-{
-    static char path[64][256];
-    static int turn;
-    turn = (turn + 1) % 64; /* long enough for one test */
-    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
-}
 
 static void write_text(const char *path, const char *text)
 {
@@ -206,14 +196,6 @@ TEST(adding_survives_lack_of_memory)
     CHECK_INT(st, FTL_OK);
 }
 
-static int clean(void **state)
-{
-    (void)state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +207,5 @@ int main(void)
         cmocka_unit_test(a_downloaded_model_goes_with_its_files_and_no_others),
         cmocka_unit_test(adding_survives_lack_of_memory),
     };
-    if (!mkdtemp(folder)) return 1;
-    return cmocka_run_group_tests(tests, NULL, clean);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,3 +1,4 @@
+#include "folder.h"
 #include "unit/tensor/stored.h"
 
 #include "base/alloc.h"
@@ -58,15 +59,6 @@ TEST(what_cannot_be_merged_is_refused)
 }
 
 /* ---- adapters made here, for a model of one tensor "m.weight" [2, 3] ---- */
-
-static char folder[] = "/tmp/foretell-lora-XXXXXX";
-
-static const char *inside(const char *name)
-{
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
 
 static void check_own(const char *config, const fi_to_store *tensors, size_t n, const char *why)
 {
@@ -205,14 +197,6 @@ TEST(the_adapter_of_the_small_chronos_2_adds_twice_b_a)
     fi_weights_close(lora);
 }
 
-static int clean(void **state)
-{
-    (void)state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +207,5 @@ int main(void)
         cmocka_unit_test(merging_survives_lack_of_memory),
         cmocka_unit_test(the_adapter_of_the_small_chronos_2_adds_twice_b_a),
     };
-    if (!mkdtemp(folder)) return 1;
-    return cmocka_run_group_tests(tests, NULL, clean);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,3 +1,4 @@
+#include "folder.h"
 #include "unit/tensor/stored.h"
 
 #include "base/alloc.h"
@@ -5,17 +6,6 @@
 #include <sys/stat.h>
 
 /* ---- files made here ---- */
-
-static char folder[] = "/tmp/foretell-weights-XXXXXX";
-
-static const char *inside(const char *name)
-{
-    static char path[2][256];
-    static int turn;
-    turn = !turn;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
-}
 
 static void write_file(const char *path, const void *bytes, size_t n)
 {
@@ -310,14 +300,6 @@ TEST(what_cannot_be_stored_is_refused_and_leaves_the_old_file)
     fi_weights_close(w);
 }
 
-static int clean(void **state)
-{
-    (void)state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +315,5 @@ int main(void)
         cmocka_unit_test(large_tensors_and_metadata_come_back),
         cmocka_unit_test(what_cannot_be_stored_is_refused_and_leaves_the_old_file),
     };
-    if (!mkdtemp(folder)) return 1;
-    return cmocka_run_group_tests(tests, NULL, clean);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
