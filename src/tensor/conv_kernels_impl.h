@@ -167,4 +167,83 @@ static void outer(size_t n_rows, size_t n_pixels, const float *g, size_t g_row, 
         outer_rows(1, n, n_rows, n_pixels, g, g_row, g_step, x, x_row, x_step, d, ld, m);
 }
 
-const fi_conv_kernels CONV_SET = {CONV_NAME, PANEL, strip, outer};
+/* RUN(first channel, vectors, part) for all channels. */
+#define CONV_EACH_VECTOR(c, RUN)                                                                                       \
+    do {                                                                                                               \
+        size_t at = 0;                                                                                                 \
+        for (; at + LANES <= (c); at += LANES) RUN(at, 0);                                                             \
+        if (at < (c)) RUN(at, (c)-at);                                                                                 \
+    } while (0)
+
+INLINE void spread_vector(const float *const *a, const float *const *b, float sign, float *to, size_t plane, size_t at,
+                          size_t part)
+{
+    vec r[4];
+    for (size_t q = 0; q < 4; q++) r[q] = load_of(a[q] + at, 0, 1, part) + sign * load_of(b[q] + at, 0, 1, part);
+    store_of(to + at, r[0] - r[2], 0, 1, part);
+    store_of(to + plane + at, r[1] + r[2], 0, 1, part);
+    store_of(to + 2 * plane + at, r[2] - r[1], 0, 1, part);
+    store_of(to + 3 * plane + at, r[1] - r[3], 0, 1, part);
+}
+
+static void spread(size_t row, const float *const d[16], size_t c, float *to, size_t plane)
+{
+    static const struct {
+        size_t a, b;
+        float sign;
+    } rows[4] = {{0, 8, -1}, {4, 8, 1}, {8, 4, -1}, {4, 12, -1}};
+    const float *const *a = d + rows[row].a, *const *b = d + rows[row].b, sign = rows[row].sign;
+#define RUN(at, part) spread_vector(a, b, sign, to, plane, at, part)
+    CONV_EACH_VECTOR(c, RUN);
+#undef RUN
+}
+
+INLINE void spread_small_vector(const float *const g[4], float upper, float lower, float *to, size_t plane, size_t at,
+                                size_t part)
+{
+    vec r[2];
+    for (size_t q = 0; q < 2; q++)
+        r[q] = upper * load_of(g[q] + at, 0, 1, part) + lower * load_of(g[2 + q] + at, 0, 1, part);
+    store_of(to + at, r[0], 0, 1, part);
+    store_of(to + plane + at, r[0] + r[1], 0, 1, part);
+    store_of(to + 2 * plane + at, r[0] - r[1], 0, 1, part);
+    store_of(to + 3 * plane + at, -r[1], 0, 1, part);
+}
+
+static void spread_small(size_t row, const float *const g[4], size_t c, float *to, size_t plane)
+{
+    static const float upper[4] = {1, 1, 1, 0}, lower[4] = {0, 1, -1, -1};
+#define RUN(at, part) spread_small_vector(g, upper[row], lower[row], to, plane, at, part)
+    CONV_EACH_VECTOR(c, RUN);
+#undef RUN
+}
+
+INLINE void gather_vector(const float *m, size_t plane, const float *bias, float *const out[4], bool add, size_t at,
+                          size_t part)
+{
+    vec r[2][4];
+    for (size_t q = 0; q < 4; q++) {
+        vec d[4];
+        for (size_t i = 0; i < 4; i++) d[i] = load_of(m + (4 * i + q) * plane + at, 0, 1, part);
+        r[0][q] = d[0] + d[1] + d[2];
+        r[1][q] = d[1] - d[2] - d[3];
+    }
+    for (size_t i = 0; i < 2; i++) {
+        vec y[2] = {r[i][0] + r[i][1] + r[i][2], r[i][1] - r[i][2] - r[i][3]};
+        for (size_t q = 0; q < 2; q++) {
+            float *to = out[2 * i + q] + at;
+            if (bias) y[q] += load_of(bias + at, 0, 1, part);
+            if (add) y[q] += load_of(to, 0, 1, part);
+            store_of(to, y[q], 0, 1, part);
+        }
+    }
+}
+
+static void gather(const float *m, size_t plane, size_t c, const float *bias, float *const out[4], bool add)
+{
+#define RUN(at, part) gather_vector(m, plane, bias, out, add, at, part)
+    CONV_EACH_VECTOR(c, RUN);
+#undef RUN
+}
+
+const fi_conv_kernels CONV_SET = {CONV_NAME, PANEL, strip, outer, spread, spread_small, gather};

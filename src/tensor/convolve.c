@@ -1,5 +1,7 @@
 #include "tensor/convolve.h"
 
+#include "tensor/winograd.h"
+
 #include <string.h>
 
 /*
@@ -23,6 +25,7 @@ typedef struct sweep {
     const void
         *packed; /* [panels][taps y][taps x][c][panel]; for tiles [panels][y][x][depth / 32][half][pair][16][2] */
     float *out;
+    bool winograd; /* packed as tensor/winograd.h says */
     size_t n, c, o;
     sweep_axis y, x;
     size_t out_image, out_row, out_step; /* floats between neighbours in the output */
@@ -230,9 +233,19 @@ static void sweep_task(void *user, size_t i, float *scratch)
     for (size_t p = p0; p < p1; p++) sweep_panel(s, window, pitch, p, out, row, rows, width);
 }
 
+static fi_winograd winograd_of(const sweep *s)
+{
+    return (fi_winograd){s->k, s->n, s->c, s->o, s->y.in, s->x.in, s->y.out, s->x.out, s->y.first, s->x.first};
+}
+
 static void run_sweep(fi_engine *engine, sweep *s)
 {
     if (s->n == 0 || s->y.out == 0 || s->x.out == 0 || s->o == 0) return;
+    if (s->winograd) {
+        const fi_winograd w = winograd_of(s);
+        fi_winograd_sweep(engine, &w, s->in, s->packed, s->bias, s->out, s->add);
+        return;
+    }
     /* With one tap of one pixel, neighbouring rows and images are one long row. */
     if (s->y.span == 1 && s->x.span == 1 && s->y.first == 0 && s->x.first == 0 && s->y.step == 1 && s->x.step == 1 &&
         s->y.in == s->y.out && s->x.in == s->x.out && s->out_row == s->x.out * s->out_step &&
@@ -290,6 +303,19 @@ static void pack_panel(void *user, size_t panel, float *scratch)
         }
 }
 
+static void pack_panel_winograd(void *user, size_t panel, float *scratch)
+{
+    const packing *p = user;
+    const sweep *s = p->s;
+    const size_t pn = s->panel, first = panel * pn, cols = smaller(pn, s->o - first);
+    float *to = (float *)p->packed + first * s->c, *taps = scratch;
+    memset(taps, 0, 9 * pn * sizeof *taps); /* columns beyond the last stay zero */
+    for (size_t i = 0; i < s->c; i++, to += pn) {
+        for (size_t t = 0; t < 9; t++) pick_weights(p, tap_weights(p, t / 3, t % 3), i, first, cols, taps + t * pn);
+        fi_winograd_filter(taps, pn, to, fi_winograd_plane(s->k, s->c, s->o));
+    }
+}
+
 static void pack_panel_tiles(void *user, size_t panel, float *scratch)
 {
     (void)scratch;
@@ -317,6 +343,7 @@ static void pack_panel_tiles(void *user, size_t panel, float *scratch)
 /* Bytes of packed weights, in whole cache lines. */
 static size_t packed_bytes(const sweep *s)
 {
+    if (s->winograd) return 16 * fi_winograd_plane(s->k, s->c, s->o) * sizeof(float);
     const size_t rows = pieces(s->o, s->panel) * s->panel * s->y.taps * s->x.taps * s->depth;
     return (rows * (s->tiles ? sizeof(uint16_t) : sizeof(float)) + 63) / 64 * 64;
 }
@@ -325,7 +352,11 @@ static void pack_and_run(fi_engine *engine, const fi_conv *v, sweep *s, const fl
 {
     packing p = {v, s, w, packed, transposed};
     s->packed = packed;
-    fi_engine_run(engine, pieces(s->o, s->panel), s->tiles ? pack_panel_tiles : pack_panel, &p);
+    fi_engine_run(engine, pieces(s->o, s->panel),
+                  s->winograd ? pack_panel_winograd
+                  : s->tiles  ? pack_panel_tiles
+                              : pack_panel,
+                  &p);
     run_sweep(engine, s);
 }
 
@@ -367,6 +398,11 @@ static sweep_axis backward_axis(const fi_conv_axis *a, size_t phase)
                         taps ? (taps - 1) * spacing + 1 : 1};
 }
 
+static bool by_threes(const sweep_axis *a)
+{
+    return a->taps == 3 && a->step == 1 && a->spacing == 1;
+}
+
 /* Chooses the arithmetic of a sweep over inputs of c channels. Tiles read up to a block of pixels behind the window. */
 static void choose(sweep *s, const fi_conv *v)
 {
@@ -377,6 +413,7 @@ static void choose(sweep *s, const fi_conv *v)
     s->tiles = tiles ? v->tiles : NULL;
     s->panel = tiles ? FI_CONV_BLOCK : v->k->panel;
     s->depth = tiles ? depth : s->c;
+    s->winograd = !tiles && by_threes(&s->y) && by_threes(&s->x) && fi_winograd_pays(s->c, s->o, s->y.out, s->x.out);
 }
 
 static sweep forward_sweep(const fi_conv *v)
@@ -598,6 +635,12 @@ static bool weights_on_tiles(fi_engine *engine, const fi_conv *v, const float *x
 void fi_conv_backward_weights(fi_engine *engine, const fi_conv *v, const float *x, const float *g, float *dw)
 {
     if (weights_on_tiles(engine, v, x, g, dw)) return;
+    const sweep s = forward_sweep(v);
+    if (s.winograd) {
+        const fi_winograd w = winograd_of(&s);
+        fi_winograd_weights(engine, &w, x, g, v->packed, dw);
+        return;
+    }
     const size_t taps = v->y.taps * v->x.taps;
     const size_t image = v->y.in * v->x.in * v->c + v->y.out * v->x.out * v->o;
     const size_t round = image < 4 * WINDOW ? 4 * WINDOW / (image ? image : 1) : 1; /* images that stay in the cache */

@@ -4,7 +4,8 @@
  *
  * Every number of a result is summed in one fixed order (over taps and channels, or over images and pixels), whatever the
  * batch and the threads. With `tiles`, numbers are rounded to bf16 before they are multiplied, where strides are 1 and a
- * window fits a task; elsewhere products are of floats all the same.
+ * window fits a task; elsewhere products are of floats all the same. 3x3 with stride 1 goes by tensor/winograd.h where that is
+ * faster.
  */
 #ifndef FI_TENSOR_CONVOLVE_H
 #define FI_TENSOR_CONVOLVE_H
