@@ -211,7 +211,7 @@ static int list_models(void)
         if (cli_json)
             printf("%s", i ? "," : ""), json_model(f);
         else
-            printf("%-16s %s%s\n", ftl_forecaster_name(f), ftl_forecaster_summary(f), i ? "" : " (default)");
+            printf("%-21s %s%s\n", ftl_forecaster_name(f), ftl_forecaster_summary(f), i ? "" : " (default)");
     }
     if (cli_json) printf("]}\n");
     return cli_finish();

@@ -58,6 +58,14 @@ typedef struct fi_field {
 #field, FI_FIELD_TEXT, offsetof(type, field), sizeof(((type *)0)->field), false                                \
     }
 
+/* What a method makes of seasons. */
+typedef enum fi_season_use {
+    FI_SEASON_ONE,     /* one; 1 where the series is too short for it, with a warning if it was asked for */
+    FI_SEASON_NEEDED,  /* one; a season that was asked for and is too long is refused */
+    FI_SEASON_SEVERAL, /* any number of them; those of which the series has not two are left out */
+    FI_SEASON_NONE
+} fi_season_use;
+
 /*
  * A method. A state is a plain struct of `state_size` zeroed bytes, whose REALS fields are freed by the layer;
  * everything that predict and path read lies in fields, so that a loaded state gives the same bits.
@@ -67,6 +75,8 @@ typedef struct fi_local_method {
     size_t state_size;
     const fi_field *fields;
     size_t n_fields;
+    fi_season_use season_use;
+    bool takes_regressors; /* all columns but cap and floor; the forecaster then says FTL_TAKES_REGRESSORS */
 
     /* Fills the state. After failure the layer frees what it holds. The values of y that are not NaN are finite. */
     ftl_status (*fit)(const void *config, const fi_history *past, void *state, ftl_error *err);
@@ -84,7 +94,10 @@ typedef struct fi_local_method {
     /* Optional: one-step-ahead means of the history, fitted [n] (NaN where there is none), and their deviation (a scalar;
      * NaN: none). */
     ftl_status (*fitted)(const void *state, const fi_history *past, double *fitted, double *sd, ftl_error *err);
-    /* Whether a loaded state is sound (lengths, ranges): what a hostile file could break. FTL_EDATA. */
+    /*
+     * Whether a loaded state is sound (lengths, ranges): what a hostile file could break. FTL_EDATA. The history is sound,
+     * and arrays that share a `count` are of one length, already.
+     */
     ftl_status (*check)(const void *state, const fi_history *past, ftl_error *err);
     /* Optional: the i-th warning of the fit; NULL past the last one. */
     const char *(*warning)(const void *state, size_t i);
@@ -92,14 +105,37 @@ typedef struct fi_local_method {
     ftl_status (*explain)(const void *state, json_t *object, ftl_error *err);
 } fi_local_method;
 
+/* The state of a nested method: zeroed by the caller, released here (the struct itself stays), as JSON and back. */
+void fi_local_release_state(const fi_local_method *method, void *state);
+ftl_status fi_local_save_state(const fi_local_method *method, const void *state, json_t **out, ftl_error *err);
+ftl_status fi_local_load_state(const fi_local_method *method, const json_t *object, const fi_history *past, void *state,
+                               ftl_error *err);
+
+/* Whether a long fit may go on; if not, sets FTL_ECANCELLED. */
+ftl_status fi_history_go_on(const fi_history *past, ftl_error *err);
+
+/* Root mean square of the values that are not NaN (NaN without any); only a result beyond the range overflows. */
+double fi_rms(const double *values, size_t n);
+/* Quantiles of n values by linear interpolation between order statistics (numpy's default). Reorders the values. */
+void fi_sample_quantiles(double *values, size_t n, const double *levels, size_t n_levels, double *q);
+
 /*
  * Every configuration of a local method begins with this struct, and its option table with FI_SEASON_OPTION (or
- * FI_SEASONS_OPTION for methods of several).
+ * FI_SEASONS_OPTION for methods of several; without either the seasons are those of the frequency).
  */
 typedef struct fi_local_config {
     int64_t season; /* 0: the frequency's usual one, or 1 where the series is too short for it */
     char *seasons;  /* "": those of the frequency; else "24,168" */
 } fi_local_config;
+#define FI_SEASON_OPTION                                                                                               \
+    FI_OPTION_COUNT(                                                                                                   \
+        fi_local_config, season, "0", 0, 1e9,                                                                          \
+        "steps of a season; 0 takes the frequency's usual one (7 for days, 12 for months), or 1 if the series "        \
+        "is too short for it")
+#define FI_SEASONS_OPTION                                                                                              \
+    FI_OPTION_TEXT(fi_local_config, seasons, "", "N+N",                                                                \
+                   "steps of the seasons, as 24+168; none given: those of the frequency (7 and 365 for days, 24, 168 " \
+                   "and 8766 for hours) of which the series has two")
 
 /* The model that the layer makes of a method: what ftl_forecaster's functions get. */
 typedef struct fi_local fi_local;
@@ -119,6 +155,11 @@ const char *fi_local_warning(const void *model, size_t i);
 /* Defines `NAME_forecaster` of the method `NAME_method` with the option table `NAME_options`. The other members (name,
  * summary, source, point_kind, capabilities, check, ...) follow as designated initialisers. */
 #define FI_LOCAL_FORECASTER(NAME, config_type, ...)                                                                    \
+    FI_LOCAL_FORECASTER_OF(NAME, config_type, NAME##_options, sizeof NAME##_options / sizeof *NAME##_options,          \
+                           __VA_ARGS__)
+/* The same of a method without options. */
+#define FI_LOCAL_FORECASTER_PLAIN(NAME, ...) FI_LOCAL_FORECASTER_OF(NAME, fi_local_config, NULL, 0, __VA_ARGS__)
+#define FI_LOCAL_FORECASTER_OF(NAME, config_type, table, rows, ...)                                                    \
     static ftl_status NAME##_fit_series(const void *config, const ftl_series *s, const ftl_fit_args *args, void **out, \
                                         ftl_error *err)                                                                \
     {                                                                                                                  \
@@ -128,8 +169,8 @@ const char *fi_local_warning(const void *model, size_t i);
     {                                                                                                                  \
         return fi_local_load(&NAME##_method, object, out, err);                                                        \
     }                                                                                                                  \
-    const ftl_forecaster NAME##_forecaster = {.options = NAME##_options,                                               \
-                                              .n_options = sizeof NAME##_options / sizeof *NAME##_options,             \
+    const ftl_forecaster NAME##_forecaster = {.options = table,                                                        \
+                                              .n_options = rows,                                                       \
                                               .config_size = sizeof(config_type),                                      \
                                               .fit = NAME##_fit_series,                                                \
                                               .predict = fi_local_predict,                                             \

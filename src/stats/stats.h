@@ -4,6 +4,8 @@
 
 #include "forecast/forecaster.h"
 
-extern const ftl_forecaster naive_forecaster; /* "seasonal-naive" */
+extern const ftl_forecaster seasonal_naive_forecaster, naive_forecaster;                              /* naive.c */
+extern const ftl_forecaster drift_forecaster;                                                         /* drift.c */
+extern const ftl_forecaster mean_forecaster, window_mean_forecaster, seasonal_window_mean_forecaster; /* mean.c */
 
 #endif

@@ -20,7 +20,7 @@ typedef struct subject {
     const ftl_forecaster *forecaster;
     unsigned can; /* ftl_capability */
 } subject;
-static subject subjects[32];
+static subject subjects[64];
 static size_t n_subjects;
 
 static void add_subject(const ftl_forecaster *f, const char *file)

@@ -235,11 +235,13 @@ TEST(what_is_no_model_is_refused)
         {"{\"foretell\":{\"model\":\"nonesuch\",\"format\":1}}", "of the kind 'nonesuch'"},
         {"{\"foretell\":{\"model\":\"seasonal-naive\",\"format\":99}}", "newer foretell"},
         {"{\"foretell\":3}", "key 'model'"},
-        {"{\"foretell\":{\"model\":\"seasonal-naive\",\"format\":1}}", "key 'season'"},
-        {"{\"season\":9,\"sigma\":1,\"kind\":1,\"ds\":[1,2],\"y\":[1,2],\"foretell\":{\"model\":\"seasonal-naive\","
+        {"{\"foretell\":{\"model\":\"seasonal-naive\",\"format\":1}}", "key 'kind'"},
+        {"{\"season\":9,\"seed\":0,\"state\":{\"sigma\":1},\"kind\":1,\"ds\":[1,2],\"y\":[1,2],\"foretell\":{\"model\":"
+         "\"seasonal-naive\","
          "\"format\":1}}",
-         "do not go together"},
-        {"{\"season\":1,\"sigma\":1,\"kind\":1,\"ds\":[1,2],\"y\":[1,null],\"foretell\":{\"model\":\"seasonal-naive\","
+         "do not go with"},
+        {"{\"season\":1,\"seed\":0,\"state\":{\"sigma\":1},\"kind\":1,\"ds\":[1,2],\"y\":[1,null],\"foretell\":{"
+         "\"model\":\"seasonal-naive\","
          "\"format\":1}}",
          "key 'unique_id'"},
     };

@@ -1,38 +1,5 @@
 /* Seasonal naive: its numbers, by hand and by simulation. */
-#include "check.h"
-
-#include <foretell/forecaster.h>
-
-static ftl_forecast *forecast(const char *spec, const double *y, size_t n, ftl_predict_args args)
-{
-    ftl_config *config = NULL;
-    ftl_series *s = NULL;
-    ftl_model *model = NULL;
-    ftl_forecast *fc = NULL;
-    ftl_error err = {FTL_OK, ""};
-    CHECK_INT(ftl_config_new(spec, &config, NULL), FTL_OK);
-    CHECK_INT(ftl_series_new("a", y, n, &s, NULL), FTL_OK);
-    if (ftl_model_fit(config, s, NULL, &model, &err) || ftl_model_predict(model, &args, &fc, &err))
-        fail_msg("%s", err.message);
-    ftl_model_free(model);
-    ftl_series_free(s);
-    ftl_config_free(config);
-    return fc;
-}
-
-static void check_unfit(const char *spec, const double *y, size_t n, const char *part)
-{
-    ftl_config *config = NULL;
-    ftl_series *s = NULL;
-    ftl_model *model = NULL;
-    ftl_error err = {FTL_OK, ""};
-    CHECK_INT(ftl_config_new(spec, &config, NULL), FTL_OK);
-    CHECK_INT(ftl_series_new("a", y, n, &s, NULL), FTL_OK);
-    CHECK_INT(ftl_model_fit(config, s, NULL, &model, &err), FTL_EDATA);
-    CHECK_CONTAINS(err.message, part);
-    ftl_series_free(s);
-    ftl_config_free(config);
-}
+#include "local_methods.h"
 
 /* three years of quarters, each 2 above the year before: sigma is 2 and nothing is random */
 static const double quarters[12] = {10, 20, 30, 40, 12, 22, 32, 42, 14, 24, 34, 44}, levels[2] = {0.5, 0.9};
