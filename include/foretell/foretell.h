@@ -9,6 +9,7 @@
 #include <foretell/forecast.h>
 #include <foretell/forecaster.h>
 #include <foretell/hub.h>
+#include <foretell/evaluate.h>
 #include <foretell/plot.h>
 #include <foretell/program.h>
 #include <foretell/prophet.h>

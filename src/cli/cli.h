@@ -117,6 +117,7 @@ int cmd_forecast(int argc, char **argv);
 int cmd_fit(int argc, char **argv);
 int cmd_predict(int argc, char **argv);
 int cmd_embed(int argc, char **argv);
+int cmd_evaluate(int argc, char **argv);
 int cmd_plot(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 /* Where models are kept: $FORETELL_MODELS, else $XDG_DATA_HOME/foretell/models, else ~/.local/share/foretell/models. */

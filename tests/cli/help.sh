@@ -7,7 +7,7 @@ for command in fit predict embed plot models holidays info bench; do
     check "help $command is the same" cmp <(foretell help $command) <(foretell $command --help)
 done
 foretell help --man >foretell.1
-check "the manual has a section for every command" test "$(grep -c '^\.SS "foretell ' foretell.1)" = 10
+check "the manual has a section for every command" test "$(grep -c '^\.SS "foretell ' foretell.1)" = 11
 check "every option of forecast is in it" test -z "$(foretell forecast --help | grep -oE '\-\-[a-z-]+ ' | tr -d ' ' | sort -u |
     while read -r option; do grep -qF -- "${option//-/\\-}" foretell.1 || echo "$option"; done)"
 foretell help --completion bash >completion
