@@ -130,6 +130,17 @@ static fi_node *build_attend_groups(fi_graph *g, fi_node *const *in)
     for (int i = 0; i < 5000; i++) pairs[i] = i / 2;
     return fi_attend(g, in[0], in[1], in[2], NULL, NULL, &along_rows);
 }
+static const fi_attention dropping_heads = {.heads = 2, .scale = 0.5f, .dropout = 0.3f},
+                          causal_dropping_heads = {.heads = 2, .scale = 0.5f, .causal = true, .dropout = 0.3f};
+BUILD(attend_dropout, fi_attend(g, in[0], in[1], in[2], in[3], in[4], &dropping_heads))
+BUILD(attend_causal_dropout, fi_attend(g, in[0], in[1], in[2], NULL, in[3], &causal_dropping_heads))
+static fi_node *build_attend_groups_dropout(fi_graph *g, fi_node *const *in)
+{
+    static int32_t threes[5000];
+    static const fi_attention along_rows = {.heads = 2, .scale = 0.5f, .groups = threes, .dropout = 0.3f};
+    for (int i = 0; i < 5000; i++) threes[i] = i / 3;
+    return fi_attend(g, in[0], in[1], in[2], NULL, NULL, &along_rows);
+}
 BUILD(relative_bias, fi_relative_bias(g, in[0], 4, 5, true, 16))
 BUILD(relative_bias_causal, fi_relative_bias(g, in[0], 5, 5, false, 16))
 BUILD(rope, fi_rope(g, in[0], 2, 10000.0f, NULL))
@@ -221,6 +232,19 @@ static const op_case op_cases[] = {
     {CASE(relative_bias), 0, {{SMOOTH, 2, {8, 2}}}},
     {CASE(relative_bias_causal), 0, {{SMOOTH, 2, {8, 2}}}},
     {CASE(rope), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 8}}}},
+    {CASE(attend_dropout),
+     TRAINING_ONLY | ROWS_APART | RANDOM,
+     {{SMOOTH, 3, {BATCH, 4, 6}},
+      {SMOOTH, 3, {BATCH, 5, 6}},
+      {SMOOTH, 3, {BATCH, 5, 4}},
+      {BITS, 2, {BATCH, 5}},
+      {SMOOTH, 2, {2, 8}}}},
+    {CASE(attend_causal_dropout),
+     TRAINING_ONLY | ROWS_APART | RANDOM,
+     {{SMOOTH, 3, {BATCH, 9, 6}}, {SMOOTH, 3, {BATCH, 9, 6}}, {SMOOTH, 3, {BATCH, 9, 4}}, {SMOOTH, 2, {2, 17}}}},
+    {CASE(attend_groups_dropout),
+     TRAINING_ONLY | RANDOM,
+     {{SMOOTH, 3, {BATCH, 2, 6}}, {SMOOTH, 3, {BATCH, 2, 6}}, {SMOOTH, 3, {BATCH, 2, 4}}}},
 };
 enum { N_OP_CASES = sizeof op_cases / sizeof *op_cases };
 

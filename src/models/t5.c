@@ -106,7 +106,7 @@ fi_node *fi_t5_encode(fi_graph *g, const fi_t5 *t5, fi_node *x, fi_node *mask)
         if (a->heads) {
             fi_node *y = norm(g, t5, x, a->norm), *bias = position_bias(g, t5, s, i, x->shape[1], true, &first);
             y = fi_attend(g, project(g, y, a->q), project(g, y, a->k), project(g, y, a->v), mask, bias,
-                          &(fi_attention){.heads = a->heads, .scale = 1});
+                          &(fi_attention){.heads = a->heads, .scale = 1, .dropout = t5->config.dropout});
             x = add_product(g, t5, x, y, a->o);
         }
         x = feed_forward(g, t5, x, &s->block[i]);
@@ -127,19 +127,19 @@ void fi_t5_remember(fi_graph *g, const fi_t5 *t5, fi_node *encoded, fi_node *mas
 }
 
 /* Attention of decoded tokens to themselves and those before them: y [rows, m, d_model] is normed. */
-static fi_node *attend_self(fi_graph *g, const fi_t5_attention *a, fi_node *y, size_t block, fi_node *bias,
-                            const fi_cache *cache)
+static fi_node *attend_self(fi_graph *g, const fi_t5 *t5, const fi_t5_attention *a, fi_node *y, size_t block,
+                            fi_node *bias, const fi_cache *cache)
 {
     if (!y) return NULL;
-    if (!cache && y->shape[1] == 1) return project(g, y, a->v); /* a softmax of one */
+    if (!cache && y->shape[1] == 1 && !fi_graph_training(g)) return project(g, y, a->v); /* a softmax of one */
     fi_node *q = project(g, y, a->q), *k = project(g, y, a->k), *v = project(g, y, a->v);
-    const fi_attention settings = {.heads = a->heads, .scale = 1, .causal = true};
+    const fi_attention settings = {.heads = a->heads, .scale = 1, .causal = true, .dropout = t5->config.dropout};
     if (cache) return fi_cache_attend(g, cache, block, q, k, v, NULL, bias, settings);
     return fi_attend(g, q, k, v, NULL, bias, &settings);
 }
 
 /* Paths of one memory are queries of one attention. */
-static fi_node *attend_memory(fi_graph *g, const fi_t5_attention *a, fi_node *y, size_t block,
+static fi_node *attend_memory(fi_graph *g, const fi_t5 *t5, const fi_t5_attention *a, fi_node *y, size_t block,
                               const fi_t5_memory *memory)
 {
     fi_node *q = project(g, y, a->q), *k = memory->k[block];
@@ -147,7 +147,7 @@ static fi_node *attend_memory(fi_graph *g, const fi_t5_attention *a, fi_node *y,
     const size_t b = k->shape[0], own[] = {q->shape[0], q->shape[1], q->shape[2]};
     const size_t shared[] = {b, own[0] / b * own[1], own[2]};
     y = fi_attend(g, fi_reshape(g, q, 3, shared), k, memory->v[block], memory->mask, NULL,
-                  &(fi_attention){.heads = a->heads, .scale = 1});
+                  &(fi_attention){.heads = a->heads, .scale = 1, .dropout = t5->config.dropout});
     return fi_reshape(g, y, 3, own);
 }
 
@@ -161,10 +161,10 @@ fi_node *fi_t5_decode(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memo
         const size_t span = cache ? cache->capacity : x->shape[1];
         if (self->heads) {
             fi_node *bias = position_bias(g, t5, s, i, span, false, &first);
-            x = add_product(g, t5, x, attend_self(g, self, norm(g, t5, x, self->norm), i, bias, cache), self->o);
+            x = add_product(g, t5, x, attend_self(g, t5, self, norm(g, t5, x, self->norm), i, bias, cache), self->o);
         }
         if (cross->heads)
-            x = add_product(g, t5, x, attend_memory(g, cross, norm(g, t5, x, cross->norm), i, memory), cross->o);
+            x = add_product(g, t5, x, attend_memory(g, t5, cross, norm(g, t5, x, cross->norm), i, memory), cross->o);
         x = feed_forward(g, t5, x, &s->block[i]);
     }
     return fi_dropout(g, norm(g, t5, x, s->norm), t5->config.dropout);

@@ -1,3 +1,4 @@
+#include "tensor/op.h"
 #include "tensor/ops.h"
 
 #include "tensor/vector.h"
@@ -89,6 +90,7 @@ typedef struct attend {
     size_t distances;          /* of the bias of one head */
     float *bias;               /* [heads, distances + FI_HEAD_PAD] each head's bias in falling order of key - query */
     size_t *runs, n_runs;      /* with groups, [n + 1]: where each run of equal ids begins */
+    fi_dropout_mask mask;      /* of this run, where s.dropout is not 0 */
 } attend;
 
 /* Head `which` of batch i, or of run i at one position. */
@@ -121,6 +123,12 @@ static fi_head head_of(const fi_node *node, size_t i, size_t position, size_t wh
         .ld_lse = grouped ? wide * heads : 1,
     };
     if (a->s.n_keys) h.n_k = least(h.n_k, *a->s.n_keys);
+    if (a->s.dropout > 0) {
+        const size_t most_q = grouped ? a->n : a->n_q, most_k = grouped ? a->n : a->n_k;
+        h.dropout = &a->mask;
+        h.dropout_ld = (most_q + 15) / 16 * 16;
+        h.dropout_from = (grouped ? row * heads + which : i * heads + which) * ((most_k + 7) / 8) * h.dropout_ld;
+    }
     return h;
 }
 
@@ -177,6 +185,7 @@ static void attend_forward(fi_graph *g, fi_node *node)
     fi_engine *engine = fi_graph_engine(g);
     const fi_node *bias = node->in[IN_BIAS];
     attend_run r = {.node = node, .v = fi_vectors_best()};
+    if (a->s.dropout > 0) a->mask = fi_dropout_of(g, node, a->s.dropout);
     if (a->s.groups) {
         find_runs(a);
         fi_engine_run(engine, a->n_runs * a->n_q, attend_group_task, &r);
@@ -293,6 +302,8 @@ fi_node *fi_attend(fi_graph *g, fi_node *q, fi_node *k, fi_node *v, fi_node *key
                    const fi_attention *settings)
 {
     if (!q || !k || !v) return NULL;
+    if (!(settings->dropout >= 0 && settings->dropout < 1))
+        return fi_graph_fail(g, "attention: a dropout of %g is not in [0, 1)", (double)settings->dropout);
     const char *misfit = attend_misfit(q, k, v, key_mask, rel_bias, settings);
     if (misfit)
         return fi_graph_fail(g,
@@ -316,6 +327,7 @@ fi_node *fi_attend(fi_graph *g, fi_node *q, fi_node *k, fi_node *v, fi_node *key
                   .d = q->shape[2] / heads,
                   .dv = v->shape[2] / heads,
                   .distances = distances};
+    if (!fi_graph_training(g)) a->s.dropout = 0;
     a->runs = (size_t *)(a + 1);
     if (rel_bias) a->bias = (float *)(a->runs + n_runs);
     fi_node_input(g, node, q);

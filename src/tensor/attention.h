@@ -2,8 +2,7 @@
 #ifndef FI_TENSOR_ATTENTION_H
 #define FI_TENSOR_ATTENTION_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "tensor/rows.h"
 
 /*
  * One head of one batch, or of one group at one position. Rows lie ld_.. apart. Row i of q has position first + i and
@@ -17,6 +16,12 @@ typedef struct fi_head {
     const float *bias;
     float scale;
     bool causal;
+    /*
+     * Dropout of the weights behind the softmax, or NULL: of query i and key j by half j % 8 of the random block
+     * dropout_from + j / 8 * dropout_ld + i; both numbers are multiples of 16. Blocks take no other numbers.
+     */
+    const fi_dropout_mask *dropout;
+    uint64_t dropout_from, dropout_ld;
     float *out;
     size_t ld_out;
     float *lse; /* log sum exp of each query's scores, ld_lse apart; INFINITY where no key is seen; NULL: not wanted */

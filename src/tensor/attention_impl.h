@@ -10,6 +10,7 @@
 #include "tensor/attention.h"
 #include "tensor/engine.h"
 #include "tensor/vmath.h"
+#include "tensor/vrandom.h"
 
 #include <float.h>
 
@@ -251,6 +252,43 @@ static void exponentials(size_t vecs, float *s, size_t n, const fi_vf *shift, fi
     }
 }
 
+/* ---- dropout ---- */
+
+/* The random numbers of FI_LANES queries and eight keys. */
+typedef struct dice {
+    size_t eighth; /* which keys: NONE so far */
+    fi_vi bits[4];
+} dice;
+static const size_t NONE = (size_t)-1;
+
+/* Which of the queries from `query` on keep their weight of that key. */
+FI_INLINE fi_vi kept(const fi_head *h, size_t query, size_t key, dice *d)
+{
+    if (d->eighth != key / 8) {
+        d->eighth = key / 8;
+        fi_v_random(h->dropout, h->dropout_from + d->eighth * h->dropout_ld + query, d->bits);
+    }
+    return fi_v_half(d->bits, key % 8) >= (int32_t)h->dropout->threshold;
+}
+
+/* What is kept is worth so much more. */
+static float dropout_scale(const fi_head *h)
+{
+    return h->dropout ? h->dropout->scale : 1.0f;
+}
+
+/* Weights s [keys][BLOCK] of the queries from `query` on. */
+static void drop_weights(size_t vecs, const fi_head *h, const keys *b, size_t query, float *s)
+{
+    for (size_t v = 0; v < vecs; v++) {
+        dice d = {.eighth = NONE};
+        for (size_t j = 0; j < b->n; j++) {
+            float *at = s + j * BLOCK + v * FI_LANES;
+            fi_v_store(at, fi_v_select(kept(h, query + v * FI_LANES, b->at[j], &d), fi_v_load(at), (fi_vf){0}));
+        }
+    }
+}
+
 static void mean_of_values(const fi_head *h, float *mean)
 {
     for (size_t c = 0; c < h->dv; c++) mean[c] = 0;
@@ -320,6 +358,7 @@ static void forward_keys(const fi_head *h, const keys *b, const forward_block *x
         fi_v_store(x->sum + v * FI_LANES, fi_v_load(x->sum + v * FI_LANES) * by + more[v]);
         fi_v_store(shrink + v * FI_LANES, by);
     }
+    if (h->dropout) drop_weights(vecs, h, b, position - h->first, s); /* the sum is that of all weights */
     add_columns(vecs, b->v, b->ld_v, b->ld_v, s, b->n, x->ot, shrink);
 }
 
@@ -330,7 +369,7 @@ static void forward_out(const fi_head *h, const forward_block *x, size_t from, s
     bool has_mean = false;
     for (size_t i = 0; i < BLOCK; i += FI_LANES) {
         fi_vf sum = fi_v_load(x->sum + i);
-        fi_v_store(inverse + i, 1.0f / sum);
+        fi_v_store(inverse + i, dropout_scale(h) / sum);
         fi_v_store(lse + i, fi_v_log(sum) + fi_v_load(x->top + i));
     }
     turn_out(x->ot, inverse, n, h->dv, h->out + from * h->ld_out, h->ld_out, false);
@@ -460,7 +499,7 @@ static void attend_few(const fi_head *h, float *scratch)
 
 static void attend(const fi_head *h, size_t from, size_t to, float *scratch)
 {
-    if (h->n_q <= FEW && h->n_k <= FI_SCRATCH_BYTES / sizeof(float) / 4)
+    if (h->n_q <= FEW && !h->dropout && h->n_k <= FI_SCRATCH_BYTES / sizeof(float) / 4)
         attend_few(h, scratch);
     else
         attend_blocks(h, from, to, scratch);
@@ -504,9 +543,9 @@ static void back_begin(const fi_head *h, const keys *b, const back_block *x, siz
 {
     const float *q = h->q + from * h->ld_q, *g = h->dout + from * h->ld_out, *out = h->out + from * h->ld_out;
     turn_in(q, h->ld_q, n, h->d, h->scale, x->qt);
-    turn_in(g, h->ld_out, n, h->dv, 1, x->gt);
+    turn_in(g, h->ld_out, n, h->dv, dropout_scale(h), x->gt);
     copy_block(q, h->ld_q, n, h->d, h->scale, x->q, x->wide_q);
-    copy_block(g, h->ld_out, n, h->dv, 1, x->g, x->wide_g);
+    copy_block(g, h->ld_out, n, h->dv, dropout_scale(h), x->g, x->wide_g);
     memset(x->dqt, 0, b->ld_copy * BLOCK * sizeof(float));
     for (size_t i = 0; i < BLOCK; i++) {
         x->lse[i] = i < n ? h->lse[(from + i) * h->ld_lse] : INFINITY;
@@ -515,15 +554,24 @@ static void back_begin(const fi_head *h, const keys *b, const back_block *x, siz
     }
 }
 
-/* t [keys][BLOCK] = p (dp - along), the gradient of the scores; p = s, dp = V dout'. */
-static void score_grads(size_t vecs, const fi_head *h, const keys *b, const back_block *x, const float *s, float *t)
+/* t [keys][BLOCK] = p (dp - along), the gradient of the scores; p = s, dp = V dout'. What is dropped leaves s and dp. */
+static void score_grads(size_t vecs, const fi_head *h, const keys *b, const back_block *x, size_t query, float *s,
+                        float *t)
 {
+    dice d[VECS];
+    for (size_t v = 0; v < vecs; v++) d[v].eighth = NONE;
     for (size_t j = 0; j < b->n; j += ROWS) {
         row_tile[vecs](b->v + j * b->ld_v, b->ld_v, x->gt, BLOCK, h->dv, t + j * BLOCK, BLOCK, NULL);
         for (size_t r = j; r < j + ROWS; r++)
             for (size_t v = 0; v < vecs; v++) {
                 size_t at = r * BLOCK + v * FI_LANES;
-                fi_v_store(t + at, fi_v_load(s + at) * (fi_v_load(t + at) - fi_v_load(x->along + v * FI_LANES)));
+                fi_vf p = fi_v_load(s + at), dp = fi_v_load(t + at);
+                if (h->dropout) {
+                    fi_vi keep = kept(h, query + v * FI_LANES, b->at[r], &d[v]);
+                    dp = fi_v_select(keep, dp, (fi_vf){0});
+                    fi_v_store(s + at, fi_v_select(keep, p, (fi_vf){0}));
+                }
+                fi_v_store(t + at, p * (dp - fi_v_load(x->along + v * FI_LANES)));
             }
     }
 }
@@ -551,7 +599,7 @@ static void back_keys_of_block(const fi_head *h, const keys *b, const back_block
     for (size_t v = 0; v < vecs; v++) shift[v] = fi_v_load(x->lse + v * FI_LANES);
     scores_of(vecs, h, b, x->qt, position, y->s, NULL);
     exponentials(vecs, y->s, b->n, shift, unused);
-    score_grads(vecs, h, b, x, y->s, y->t);
+    score_grads(vecs, h, b, x, position - h->first, y->s, y->t);
     if (h->dbias) add_bias_grads(h, b, vecs, position, y->t);
     if (h->dv_) add_rows(y->s, BLOCK, b->n, x->g, x->wide_g, vecs * FI_LANES, y->dv, x->wide_g, h->dv);
     if (h->dk) add_rows(y->t, BLOCK, b->n, x->q, x->wide_q, vecs * FI_LANES, y->dk, x->wide_q, h->d);

@@ -1,7 +1,6 @@
 #include "tensor/op.h"
 
-#include "tensor/rows.h"
-
+#include <math.h>
 #include <stdio.h>
 
 /* "[2, 3]" */
@@ -20,6 +19,15 @@ fi_node *fi_fail_shapes(fi_graph *g, const char *op, const fi_node *a, const fi_
     if (!b) return fi_graph_fail(g, "%s: %s: %s", op, shape_text(a, text_a, sizeof text_a), rule);
     return fi_graph_fail(g, "%s: %s and %s: %s", op, shape_text(a, text_a, sizeof text_a),
                          shape_text(b, text_b, sizeof text_b), rule);
+}
+
+fi_dropout_mask fi_dropout_of(const fi_graph *g, const fi_node *node, float p)
+{
+    float share = fminf(fmaxf(roundf(p * 65536.0f), 1.0f), 65535.0f); /* of 65536; the scale makes up for just those */
+    fi_dropout_mask mask = {
+        .stream = (uint32_t)node->index, .threshold = (uint32_t)share, .scale = 65536.0f / (65536.0f - share)};
+    mask.seed = fi_graph_key(g, &mask.step);
+    return mask;
 }
 
 typedef struct chunked {

@@ -3,6 +3,7 @@
 #define FI_TENSOR_OP_H
 
 #include "tensor/graph.h"
+#include "tensor/rows.h"
 
 /* An array seen as rows of its last dimension. */
 static inline size_t fi_last_dim(const fi_node *x)
@@ -31,6 +32,9 @@ static inline size_t fi_row_grain(size_t d)
 {
     return d < FI_GRAIN ? FI_GRAIN / (d ? d : 1) : 1;
 }
+
+/* The mask of a node that drops a share p of something, p in (0, 1); seed and step are those of the graph's run. */
+fi_dropout_mask fi_dropout_of(const fi_graph *g, const fi_node *node, float p);
 
 /*
  * Sums over rows are cut into this many chunks, of fi_sum_grain rows, each summed in order into a row of its own; then

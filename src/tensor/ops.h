@@ -68,6 +68,7 @@ typedef struct fi_attention {
      * batch of its own, and row i sees row j where groups[i] == groups[j] (equal ids are neighbours); Chronos-2.
      */
     const int32_t *groups; /* [n] or NULL; the caller's memory, read at run time */
+    float dropout;         /* of the weights behind the softmax, in training; masks from (seed, step, node) */
 } fi_attention;
 /*
  * softmax(scale q k^T + bias + mask) v per head, fused: scores of a block of queries at a time, nothing of [n_q, n_k] is kept;

@@ -315,8 +315,7 @@ static void dropout_chunk(void *user, size_t from, size_t to, float *scratch)
 
 static void run_dropout(fi_graph *g, const fi_node *node, float *y, const float *x, bool add)
 {
-    fi_dropout_mask mask = *(const fi_dropout_mask *)node->attr;
-    mask.seed = fi_graph_key(g, &mask.step);
+    fi_dropout_mask mask = fi_dropout_of(g, node, *(const float *)node->attr);
     start(g, (run){.y = y, .a = x, .add = add, .mask = &mask}, node->size, dropout_chunk);
 }
 
@@ -336,12 +335,9 @@ fi_node *fi_dropout(fi_graph *g, fi_node *x, float p)
     static const fi_op op = {"dropout", dropout_forward, dropout_backward, 0, true, false};
     if (!x || !fi_graph_training(g) || p == 0.0f) return x;
     if (!(p > 0.0f && p < 1.0f)) return fi_graph_fail(g, "dropout: %g is not in [0, 1)", (double)p);
-    fi_node *node = fi_node_new(g, &op, x->n_dims, x->shape, sizeof(fi_dropout_mask));
+    fi_node *node = fi_node_new(g, &op, x->n_dims, x->shape, sizeof p);
     if (!node) return NULL;
-    float share = fmaxf(roundf(p * 65536.0f), 1.0f); /* dropped, of 65536; the scale makes up for just those */
-    share = fminf(share, 65535.0f);
-    *(fi_dropout_mask *)node->attr = (fi_dropout_mask){
-        .stream = (uint32_t)node->index, .threshold = (uint32_t)share, .scale = 65536.0f / (65536.0f - share)};
+    *(float *)node->attr = p;
     fi_node_input(g, node, x);
     return node;
 }

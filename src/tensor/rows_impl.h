@@ -3,11 +3,7 @@
  * instruction set (CMakeLists.txt).
  */
 #include "tensor/rows.h"
-#include "tensor/vmath.h"
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "tensor/vrandom.h"
 
 /* The first m lanes, zeros behind them; whole vectors where m is the constant FI_LANES. */
 FI_INLINE fi_vf load(const float *p, size_t m)
@@ -79,54 +75,6 @@ static void product(float *y, const float *a, const float *b, size_t n, bool add
 
 /* ---- dropout ---- */
 
-typedef uint64_t wide
-    __attribute__((vector_size(FI_LANES * 4))); /* half as many lanes, of which the lower halves count */
-
-/* The lower halves times m, in full. */
-FI_INLINE wide multiply(wide x, uint32_t m)
-{
-#if defined(__AVX512F__)
-    return (wide)_mm512_mul_epu32((__m512i)x, _mm512_set1_epi64(m));
-#elif defined(__AVX2__)
-    return (wide)_mm256_mul_epu32((__m256i)x, _mm256_set1_epi64x(m));
-#elif defined(__SSE2__)
-    return (wide)_mm_mul_epu32((__m128i)x, _mm_set1_epi64x(m));
-#else
-    return (x & 0xFFFFFFFFu) * m;
-#endif
-}
-
-/* Philox 4x32-10 (base/rng.h) of the counters in c; upper halves hold what the multiplications left there. */
-FI_INLINE void philox(wide c[4], uint64_t seed)
-{
-    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-    for (int round = 0; round < 10; round++) {
-        wide p0 = multiply(c[0], 0xD2511F53u), p1 = multiply(c[2], 0xCD9E8D57u);
-        c[0] = (p1 >> 32) ^ c[1] ^ k0;
-        c[1] = p1;
-        c[2] = (p0 >> 32) ^ c[3] ^ k1;
-        c[3] = p0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-}
-
-/* bits[k]: word k of the blocks counter .. counter + FI_LANES - 1. */
-FI_INLINE void random_bits(const fi_dropout_mask *mask, uint64_t counter, fi_vi bits[4])
-{
-    wide even[4], odd[4], step = {0};
-    for (int l = 0; l < FI_LANES / 2; l++) step[l] = 2 * (uint64_t)l;
-    even[0] = step + (uint32_t)counter; /* counter is a multiple of FI_LANES: no carry */
-    even[1] = (wide){0} + ((uint32_t)(counter >> 32) ^ (uint32_t)(mask->step >> 32));
-    even[2] = (wide){0} + (uint32_t)mask->step;
-    even[3] = (wide){0} + mask->stream;
-    memcpy(odd, even, sizeof odd);
-    odd[0] += 1;
-    philox(even, mask->seed);
-    philox(odd, mask->seed);
-    for (int k = 0; k < 4; k++) bits[k] = (fi_vi)((even[k] & 0xFFFFFFFFu) | odd[k] << 32);
-}
-
 /* Element 128 b + 32 k + 16 h + l has half h of word k of block 16 b + l, whatever FI_LANES is. */
 static void dropout(float *y, const float *x, const fi_dropout_mask *mask, size_t first, size_t n, bool add)
 {
@@ -134,11 +82,10 @@ static void dropout(float *y, const float *x, const fi_dropout_mask *mask, size_
     for (size_t j = 0; j < n; j += 128)
         for (size_t l = 0; l < 16; l += FI_LANES) {
             fi_vi bits[4];
-            random_bits(mask, (first + j) / 8 + l, bits);
+            fi_v_random(mask, (first + j) / 8 + l, bits);
             for (size_t k = 0, i = j + l; k < 8 && i < n; k++, i += 16) {
                 const size_t m = n - i < FI_LANES ? n - i : FI_LANES;
-                const fi_vi half = (k % 2 ? bits[k / 2] >> 16 : bits[k / 2]) & 0xFFFF;
-                fi_vf kept = fi_v_select(half >= threshold, V(x) * mask->scale, fi_v_set(0.0f));
+                fi_vf kept = fi_v_select(fi_v_half(bits, k) >= threshold, V(x) * mask->scale, fi_v_set(0.0f));
                 store(y + i, m, add ? V(y) + kept : kept);
             }
         }

@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "base/alloc.h"
+#include "base/rng.h"
 #include "tensor/ops.h"
 #include "tensor/vector.h"
 
@@ -52,6 +53,7 @@ typedef struct problem {
     bool bias, causal, cached;
     size_t first, n_keys;
     const int32_t *groups; /* b rows, n_q = n_k positions */
+    float dropout;         /* not with groups */
 } problem;
 
 enum { Q, K, V, BIAS, N_PARTS };
@@ -108,11 +110,33 @@ static void arrays_free(arrays *a)
     free(a->mask);
 }
 
+/* What dropout leaves of the weight of key j in query i of head `unit` of all heads of the batch: as attention.h says. */
+static double share_kept(const problem *p, const fi_dropout_mask *mask, size_t unit, size_t i, size_t j)
+{
+    if (!p->dropout) return 1;
+    const uint64_t ld = (p->n_q + 15) / 16 * 16, block = (unit * ((p->n_k + 7) / 8) + j / 8) * ld + i;
+    const uint32_t key[2] = {(uint32_t)mask->seed, (uint32_t)(mask->seed >> 32)};
+    const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32) ^ (uint32_t)(mask->step >> 32),
+                                 (uint32_t)mask->step, mask->stream};
+    uint32_t bits[4];
+    fi_philox(counter, key, bits);
+    return (bits[j % 8 / 2] >> j % 2 * 16 & 0xFFFF) >= mask->threshold ? (double)mask->scale : 0;
+}
+
+/* The mask that a graph of run_graph draws. */
+static fi_dropout_mask mask_of(const problem *p)
+{
+    const uint32_t share = (uint32_t)lrintf(p->dropout * 65536), before = 3u + p->bias + (p->mask != NO_MASK);
+    return (fi_dropout_mask){5, (uint64_t)6 << 32 | 7, before, share, 65536.0f / (65536.0f - (float)share)};
+}
+
 /* One query of one head over keys at rows key_row(j): forward, and with `back` its part of the gradients. */
 static void one_query(const problem *p, arrays *a, size_t head, size_t q_row, size_t position, const size_t *key_row,
                       const bool *seen, size_t n_keys, bool back)
 {
-    const size_t d = p->d, dv = p->dv, origin = p->cached ? p->n_k - 1 : p->n_q - 1;
+    const fi_dropout_mask mask = mask_of(p);
+    const size_t d = p->d, dv = p->dv, unit = q_row / p->n_q * p->heads + head, row = q_row % p->n_q,
+                 origin = p->cached ? p->n_k - 1 : p->n_q - 1;
     const double *q = a->in[Q] + (q_row * p->heads + head) * d;
     double *out = a->out + (q_row * p->heads + head) * dv, *s = malloc((n_keys + 1) * sizeof *s), top = -INFINITY,
            sum = 0;
@@ -126,16 +150,17 @@ static void one_query(const problem *p, arrays *a, size_t head, size_t q_row, si
     for (size_t j = 0; j < n_keys; j++) sum += top == -INFINITY ? 1 : exp(s[j] - top);
     for (size_t c = 0; c < dv; c++) out[c] = 0;
     for (size_t j = 0; j < n_keys; j++) {
-        double weight = (top == -INFINITY ? 1 : exp(s[j] - top)) / sum;
+        double weight = (top == -INFINITY ? 1 : exp(s[j] - top) * share_kept(p, &mask, unit, row, j)) / sum;
         for (size_t c = 0; c < dv; c++) out[c] += weight * a->in[V][(key_row[j] * p->heads + head) * dv + c];
     }
     const double *dout = a->weight + (q_row * p->heads + head) * dv;
     for (size_t j = 0; back && j < n_keys; j++) {
-        double weight = (top == -INFINITY ? 1 : exp(s[j] - top)) / sum, ds = 0;
+        double share = top == -INFINITY ? 1 : share_kept(p, &mask, unit, row, j), ds = 0;
+        double weight = (top == -INFINITY ? 1 : exp(s[j] - top)) / sum;
         for (size_t c = 0; c < dv; c++) {
             size_t at = (key_row[j] * p->heads + head) * dv + c;
-            a->grad[V][at] += weight * dout[c];
-            ds += dout[c] * (a->in[V][at] - out[c]);
+            a->grad[V][at] += weight * share * dout[c];
+            ds += dout[c] * (share * a->in[V][at] - out[c]);
         }
         ds *= weight;
         if (top == -INFINITY) continue;
@@ -215,7 +240,9 @@ static result run_graph(const problem *p, const arrays *a, size_t threads, bool 
                             p->bias ? fi_input(g, 2, (size_t[]){p->heads, distances(p)}) : NULL};
     fi_node *mask = p->mask ? fi_input(g, 2, (size_t[]){p->b, p->n_k}) : NULL;
     for (int i = 0; i < N_PARTS; i++) fi_want_grad(g, in[i]);
-    fi_attention settings = {.heads = p->heads, .scale = p->scale, .causal = p->causal, .groups = p->groups};
+    fi_attention settings = {
+        .heads = p->heads, .scale = p->scale, .causal = p->causal, .groups = p->groups, .dropout = p->dropout};
+    fi_graph_seed(g, 5, (uint64_t)6 << 32 | 7);
     if (p->cached) settings.first = &p->first, settings.n_keys = &p->n_keys;
     fi_node *out = fi_attend(g, in[Q], in[K], in[V], mask, in[BIAS], &settings);
     CHECK(out);
@@ -257,7 +284,7 @@ static void check_problem(const problem *p)
     /* float sums of up to a thousand products, scores of some tens in the exponent */
     check_close("out", p, one.out, a.out, a.n_out, 1e-5);
     CHECK(memcmp(one.out, two.out, a.n_out * sizeof(float)) == 0);
-    CHECK(memcmp(one.out, inference.out, a.n_out * sizeof(float)) == 0);
+    if (!p->dropout) CHECK(memcmp(one.out, inference.out, a.n_out * sizeof(float)) == 0);
     for (int i = 0; i < N_PARTS; i++) {
         if (!a.size[i]) continue;
         check_close(name[i], p, one.grad[i], a.grad[i], a.size[i], 3e-5);
@@ -289,6 +316,16 @@ TEST(the_plain_gradients_are_those_of_central_differences)
          .first = 2,
          .n_keys = 4},
         {.b = 9, .heads = 2, .n_q = 2, .n_k = 2, .d = 2, .dv = 2, .scale = 1, .mask = HOLES, .groups = groups},
+        {.b = 2,
+         .heads = 2,
+         .n_q = 3,
+         .n_k = 9,
+         .d = 3,
+         .dv = 2,
+         .scale = 1,
+         .mask = HOLES,
+         .bias = true,
+         .dropout = 0.5f},
     };
     for (size_t t = 0; t < sizeof all / sizeof *all; t++) {
         arrays a = arrays_new(&all[t]);
@@ -325,7 +362,8 @@ TEST(attention_and_its_gradients_on_awkward_shapes)
                              .scale = w % 2 ? 1.0f : 0.3f,
                              .mask = (mask_kind)(kind % 4),
                              .bias = kind >= 4,
-                             .causal = kind % 3 == 1};
+                             .causal = kind % 3 == 1,
+                             .dropout = kind % 5 == 2 ? 0.25f : 0};
                 check_problem(&p);
             }
 }
@@ -389,6 +427,105 @@ TEST(long_sequences)
     p = (problem){
         .b = 1, .heads = 1, .n_q = 600, .n_k = 600, .d = 32, .dv = 64, .scale = 1, .bias = true, .causal = true};
     check_problem(&p);
+    p.dropout = 0.1f;
+    check_problem(&p);
+}
+
+/* ---- dropout ---- */
+
+TEST(the_mean_over_many_masks_is_attention_without_dropout)
+{
+    /* Each output is a sum of weights that a mask makes 0 or 1 / (1 - p) times themselves; its deviation is measured too. */
+    enum { MASKS = 4000, N = 9, D = 4, HEADS = 2 };
+    const float p = 0.2f;
+    fi_engine *engine = NULL;
+    fi_graph *g = NULL;
+    CHECK_INT(fi_engine_new(1, &engine, NULL), FTL_OK);
+    CHECK_INT(fi_graph_new(engine, true, &g, NULL), FTL_OK);
+    const size_t shape[] = {2, N, HEADS * D}, n = 2 * N * HEADS * D;
+    fi_node *q = fi_input(g, 3, shape), *k = fi_input(g, 3, shape), *v = fi_input(g, 3, shape);
+    fi_attention settings = {.heads = HEADS, .scale = 1};
+    fi_node *plain = fi_attend(g, q, k, v, NULL, NULL, &settings);
+    settings.dropout = p;
+    fi_node *dropped = fi_attend(g, q, k, v, NULL, NULL, &settings);
+    fi_keep(g, plain);
+    fi_keep(g, dropped);
+    CHECK_INT(fi_plan(g, NULL, NULL), FTL_OK);
+    for (size_t i = 0; i < n; i++) q->value[i] = noise(), k->value[i] = noise(), v->value[i] = noise();
+    double *mean = calloc(n, sizeof *mean), *square = calloc(n, sizeof *square);
+    for (uint64_t step = 0; step < MASKS; step++) {
+        fi_graph_seed(g, 11, step);
+        fi_forward(g);
+        for (size_t i = 0; i < n; i++) {
+            double x = dropped->value[i];
+            mean[i] += x / MASKS;
+            square[i] += x * x / MASKS;
+        }
+    }
+    double worst = 0;
+    for (size_t i = 0; i < n; i++) {
+        double deviation = sqrt((square[i] - mean[i] * mean[i]) / MASKS);
+        CHECK(deviation > 0);
+        worst = fmax(worst, fabs(mean[i] - plain->value[i]) / deviation);
+    }
+    if (worst > 4.5) fail_msg("the mean is %.1f standard deviations off", worst); /* of 144 numbers */
+    free(mean);
+    free(square);
+    fi_graph_free(g);
+    fi_engine_free(engine);
+}
+
+TEST(the_share_of_weights_dropped_is_the_one_asked_for)
+{
+    /* Equal scores and values of one hot: the output is the mask. */
+    enum { N_Q = 200, N_K = 40 };
+    fi_engine *engine = NULL;
+    fi_graph *g = NULL;
+    CHECK_INT(fi_engine_new(2, &engine, NULL), FTL_OK);
+    CHECK_INT(fi_graph_new(engine, true, &g, NULL), FTL_OK);
+    fi_node *q = fi_input(g, 3, (size_t[]){1, N_Q, 4}), *k = fi_input(g, 3, (size_t[]){1, N_K, 4}),
+            *v = fi_input(g, 3, (size_t[]){1, N_K, N_K});
+    fi_node *out = fi_attend(g, q, k, v, NULL, NULL, &(fi_attention){.heads = 1, .scale = 1, .dropout = 0.1f});
+    fi_keep(g, out);
+    CHECK_INT(fi_plan(g, NULL, NULL), FTL_OK);
+    memset(q->value, 0, q->size * sizeof(float));
+    memset(k->value, 0, k->size * sizeof(float));
+    for (size_t i = 0; i < v->size; i++) v->value[i] = i / N_K == i % N_K;
+    fi_graph_seed(g, 1, 2);
+    fi_forward(g);
+    size_t kept = 0;
+    for (size_t i = 0; i < out->size; i++) {
+        if (out->value[i] != 0) CHECK_NEAR(out->value[i], 1 / (0.9 * N_K), 1e-6);
+        kept += out->value[i] != 0;
+    }
+    const double n = N_Q * N_K;
+    CHECK_NEAR((double)kept / n, 0.9, 4 * sqrt(0.09 / n)); /* four standard deviations of a binomial share */
+    fi_graph_free(g);
+    fi_engine_free(engine);
+}
+
+TEST(a_dropout_of_nothing_changes_no_bit_and_of_everything_is_refused)
+{
+    problem p = {.b = 2, .heads = 2, .n_q = 50, .n_k = 60, .d = 16, .dv = 16, .scale = 1, .bias = true, .dropout = 0};
+    arrays a = arrays_new(&p);
+    result none = run_graph(&p, &a, 1, true);
+    p.dropout = 0.5f; /* which inference does not know */
+    result other = run_graph(&p, &a, 1, false);
+    CHECK(memcmp(none.out, other.out, a.n_out * sizeof(float)) == 0);
+    result_free(&none);
+    result_free(&other);
+    arrays_free(&a);
+    fi_engine *engine = NULL;
+    fi_graph *g = NULL;
+    ftl_error err;
+    CHECK_INT(fi_engine_new(1, &engine, NULL), FTL_OK);
+    CHECK_INT(fi_graph_new(engine, true, &g, NULL), FTL_OK);
+    fi_node *x = fi_input(g, 3, (size_t[]){1, 2, 4});
+    CHECK(!fi_attend(g, x, x, x, NULL, NULL, &(fi_attention){.heads = 1, .scale = 1, .dropout = 1}));
+    CHECK_INT(fi_plan(g, NULL, &err), FTL_EINTERNAL);
+    CHECK_CONTAINS(err.message, "[0, 1)");
+    fi_graph_free(g);
+    fi_engine_free(engine);
 }
 
 /* ---- the kernels of every instruction set, head by head ---- */
@@ -400,6 +537,7 @@ static void run_heads(const fi_vectors *v, const problem *p, arrays *a, float *c
     const size_t n_bias = distances(p) + FI_HEAD_PAD;
     float *bias = calloc(n_bias, sizeof *bias), *dbias = calloc(n_bias, sizeof *dbias),
           *lse = calloc(p->n_q, sizeof *lse);
+    const fi_dropout_mask dropout = mask_of(p);
     for (size_t unit = 0; unit < p->b * p->heads; unit++) {
         const size_t b = unit / p->heads, head = unit % p->heads, q = (b * p->n_q * p->heads + head) * p->d,
                      k = (b * p->n_k * p->heads + head) * p->d, v_at = (b * p->n_k * p->heads + head) * p->dv,
@@ -419,12 +557,15 @@ static void run_heads(const fi_vectors *v, const problem *p, arrays *a, float *c
                      .ld_mask = 1,
                      .scale = p->scale,
                      .causal = p->causal,
+                     .dropout = p->dropout ? &dropout : NULL,
+                     .dropout_ld = (p->n_q + 15) / 16 * 16,
                      .out = r->out + out,
                      .ld_out = p->heads * p->dv,
                      .lse = lse,
                      .ld_lse = 1};
         for (size_t i = 0; p->bias && i < distances(p); i++) bias[i] = in[BIAS][(head + 1) * distances(p) - 1 - i];
         memset(dbias, 0, n_bias * sizeof *dbias);
+        h.dropout_from = unit * ((p->n_k + 7) / 8) * h.dropout_ld;
         if (p->bias) h.bias = bias + p->n_k - 1;
         for (size_t from = 0; from < p->n_q; from += v->queries)
             v->attend(&h, from, from + v->queries < p->n_q ? from + v->queries : p->n_q, scratch);
@@ -464,6 +605,7 @@ TEST(the_kernels_of_every_instruction_set_agree_with_the_plain_formula)
          .first = 40,
          .n_keys = 41},
         {.b = 2, .heads = 1, .n_q = 3, .n_k = 50, .d = 5, .dv = 3, .scale = 1, .mask = NOTHING_SEEN},
+        {.b = 2, .heads = 2, .n_q = 100, .n_k = 150, .d = 8, .dv = 8, .scale = 1, .mask = HOLES, .dropout = 0.3f},
         {.b = 1, .heads = 1, .n_q = 30, .n_k = 40, .d = 1024, .dv = 1000, .scale = 0.05f},
     };
     float *scratch = fi_aligned_alloc(FI_SCRATCH_BYTES, 1);
@@ -763,6 +905,9 @@ int main(void)
         cmocka_unit_test(cached_decoding_sees_the_keys_so_far),
         cmocka_unit_test(groups_attend_along_the_first_dimension),
         cmocka_unit_test(long_sequences),
+        cmocka_unit_test(the_mean_over_many_masks_is_attention_without_dropout),
+        cmocka_unit_test(the_share_of_weights_dropped_is_the_one_asked_for),
+        cmocka_unit_test(a_dropout_of_nothing_changes_no_bit_and_of_everything_is_refused),
         cmocka_unit_test(the_kernels_of_every_instruction_set_agree_with_the_plain_formula),
         cmocka_unit_test(rows_do_not_depend_on_their_mates_nor_on_padding),
         cmocka_unit_test(groups_do_not_depend_on_other_groups),
