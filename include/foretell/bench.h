@@ -17,10 +17,10 @@ extern "C" {
  * again. Rows whose `limit` is "" are those limits themselves.
  */
 typedef struct ftl_kernel_speed {
-    const char *group;  /**< "limit", "product", "one row", "convolution", "attention" */
+    const char *group;  /**< "limit", "product", "one row", "convolution", "attention"; "product, by oneDNN" */
     const char *kernel; /**< what was done: "20 x 512 x 2048" */
     const char *type;   /**< "F32", "BF16", "I8" */
-    const char *set;    /**< the instruction set that was chosen: "AVX2" */
+    const char *set;    /**< the instruction set that was chosen: "AVX2"; or "oneDNN" */
     size_t threads;
     double seconds;    /**< of one run, the median */
     double per_second; /**< 1e9 operations (an addition is one, a multiplication another), or 1e9 bytes */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "tensor/convolve.h"
 #include "tensor/kernels.h"
+#include "tensor/onednn.h"
 #include "tensor/ops.h"
 
 #include <math.h>
@@ -259,7 +260,7 @@ static size_t passes(const fi_arithmetic *how)
 
 static bool hand_over(const fi_engine *engine, ftl_kernel_speed row, ftl_kernel_speed_fn *fn, void *user)
 {
-    row.set = engine->k->name;
+    row.set = engine->onednn ? "oneDNN" : engine->k->name;
     row.threads = engine->n_threads;
     return fn(user, &row);
 }
@@ -306,16 +307,25 @@ static size_t panel_words(const subject *s)
     return panels * fi_panel_lanes(s->packed->type, s->packed->k) * FI_PANEL;
 }
 
+/* Whether the engine leaves this one to oneDNN. */
+static bool goes_to_onednn(const subject *s)
+{
+    if (s->run == run_product) return fi_onednn_multiply(s->engine, &s->product);
+    return s->run == run_conv && fi_onednn_convolve(s->engine, &s->conv, s->a, s->w, NULL, s->c, false);
+}
+
 static ftl_status bench_case_of(fi_engine *engine, const bench_case *c, fi_dtype type, double seconds,
                                 ftl_kernel_speed_fn *fn, void *user)
 {
     subject s = {.engine = engine};
     ftl_status st = c->prepare(&s, c, type);
-    if (!st) {
+    if (!st && (!engine->onednn || goes_to_onednn(&s))) {
         limit l = {.engine = engine, .how = fi_arithmetic_of(engine->k, type)};
         l.n = s.bytes > 0 ? panel_words(&s) : passes(l.how);
         if (s.bytes > 0) l.words = s.packed->panels;
-        ftl_kernel_speed row = {.group = c->group,
+        const char *group = c->group;
+        if (engine->onednn) group = s.run == run_product ? "product, by oneDNN" : "convolution, by oneDNN";
+        ftl_kernel_speed row = {.group = group,
                                 .kernel = c->kernel,
                                 .type = fi_dtype_name(type),
                                 .unit = s.bytes > 0 ? "GB/s" : "GF/s",
@@ -327,6 +337,15 @@ static ftl_status bench_case_of(fi_engine *engine, const bench_case *c, fi_dtype
     return st;
 }
 
+static ftl_status bench_cases(fi_engine *engine, double seconds, ftl_kernel_speed_fn *fn, void *user)
+{
+    ftl_status st = FTL_OK;
+    for (size_t i = 0; i < N_CASES && !st; i++)
+        for (size_t t = 0; t < (cases[i].all_types ? 3 : 1) && !st; t++)
+            st = bench_case_of(engine, &cases[i], types[t], seconds, fn, user);
+    return st;
+}
+
 ftl_status ftl_bench_kernels(size_t n_threads, double seconds, ftl_kernel_speed_fn *row, void *user, ftl_error *err)
 {
     if (!(seconds > 0)) return fi_fail(err, FTL_EINVAL, "seconds for each kernel is %g, but must be positive", seconds);
@@ -334,9 +353,8 @@ ftl_status ftl_bench_kernels(size_t n_threads, double seconds, ftl_kernel_speed_
     ftl_status st = fi_engine_new(n_threads, &engine, err);
     if (st) return st;
     st = bench_limits(engine, seconds, row, user);
-    for (size_t i = 0; i < N_CASES && !st; i++)
-        for (size_t t = 0; t < (cases[i].all_types ? 3 : 1) && !st; t++)
-            st = bench_case_of(engine, &cases[i], types[t], seconds, row, user);
+    if (!st) st = bench_cases(engine, seconds, row, user);
+    if (!st && !fi_engine_onednn(engine, NULL)) st = bench_cases(engine, seconds, row, user); /* beside ours */
     fi_engine_free(engine);
     if (st == FTL_ENOMEM) return fi_fail_memory(err);
     if (st == FTL_ECANCELLED) return fi_fail(err, st, "cancelled");

@@ -1,5 +1,6 @@
 #include "tensor/convolve.h"
 
+#include "tensor/onednn.h"
 #include "tensor/winograd.h"
 
 #include <string.h>
@@ -456,6 +457,7 @@ size_t fi_conv_packed_size(const fi_conv *v, bool backward)
 void fi_conv_forward(fi_engine *engine, const fi_conv *v, const float *x, const float *w, const float *bias, float *out,
                      bool add)
 {
+    if (engine->onednn && fi_onednn_convolve(engine, v, x, w, bias, out, add)) return;
     sweep s = forward_sweep(v);
     s.in = x;
     s.bias = bias;

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "tensor/kernels.h"
+#include "tensor/onednn.h"
 
 #include <stdint.h>
 
@@ -50,6 +51,7 @@ void fi_engine_free(fi_engine *engine)
     if (!engine) return;
     for (size_t i = 0; engine->scratch && i < engine->n_threads; i++) fi_aligned_free(engine->scratch[i]);
     fi_free(engine->scratch);
+    fi_onednn_free(engine->onednn);
     fi_pool_free(engine->pool);
     fi_free(engine);
 }

@@ -14,7 +14,8 @@ typedef struct fi_engine {
     const struct fi_kernel_set *k;
     fi_pool *pool; /* owned */
     size_t n_threads;
-    float **scratch; /* [n_threads] blocks of FI_SCRATCH_BYTES, 64-byte aligned, for the length of one task */
+    struct fi_onednn *onednn; /* owned; NULL: every kernel is ours (tensor/onednn.h) */
+    float **scratch;          /* [n_threads] blocks of FI_SCRATCH_BYTES, 64-byte aligned, for the length of one task */
 } fi_engine;
 
 enum { FI_SCRATCH_BYTES = 4 << 20 };

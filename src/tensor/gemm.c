@@ -1,5 +1,6 @@
 #include "base/alloc.h"
 #include "tensor/kernels.h"
+#include "tensor/onednn.h"
 
 #include <math.h>
 #include <string.h>
@@ -278,5 +279,5 @@ void fi_multiply_batch(fi_engine *engine, const fi_product *first, size_t count,
 
 void fi_multiply(fi_engine *engine, const fi_product *product)
 {
-    fi_multiply_batch(engine, product, 1, 0, 0, 0);
+    if (!engine->onednn || !fi_onednn_multiply(engine, product)) fi_multiply_batch(engine, product, 1, 0, 0, 0);
 }

@@ -17,9 +17,10 @@ typedef struct fi_packed {
     fi_dtype type; /* FI_F32, FI_BF16, FI_I8 (one scale per output channel n; rows of A are quantised as they come) */
     size_t k, n;
     void *panels;
-    float *scale;     /* [n], FI_I8 only */
-    int32_t *col_sum; /* [n], FI_I8 only: what the offset of unsigned activations adds */
-    size_t bytes;     /* of all that */
+    float *scale;                     /* [n], FI_I8 only */
+    int32_t *col_sum;                 /* [n], FI_I8 only: what the offset of unsigned activations adds */
+    struct fi_onednn_weights *onednn; /* the same once more, as oneDNN wants it, or NULL */
+    size_t bytes;                     /* of all that */
 } fi_packed;
 
 /*

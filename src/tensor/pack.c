@@ -1,6 +1,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "tensor/kernels.h"
+#include "tensor/onednn.h"
 
 #include <math.h>
 #include <string.h>
@@ -125,14 +126,22 @@ ftl_status fi_pack(const fi_engine *engine, fi_dtype type, size_t k, size_t n, c
     }
     packing work = {engine->k, packed, b, ldb, transposed};
     for (size_t i = 0; i < n_panels(packed); i++) pack_one(&work, i, NULL);
-    *out = packed;
-    return FTL_OK;
+    ftl_status st = engine->onednn ? fi_onednn_pack(engine->onednn, packed, b, ldb, transposed, err) : FTL_OK;
+    if (st)
+        fi_packed_free(packed);
+    else
+        *out = packed;
+    return st;
 }
 
 void fi_repack(fi_engine *engine, fi_packed *packed, const float *b, size_t ldb, bool transposed)
 {
     packing work = {engine->k, packed, b, ldb, transposed};
     fi_engine_run(engine, n_panels(packed), pack_one, &work);
+    if (packed->onednn && (!engine->onednn || fi_onednn_pack(engine->onednn, packed, b, ldb, transposed, NULL))) {
+        fi_onednn_weights_free(packed->onednn); /* the old ones would be wrong */
+        packed->onednn = NULL;
+    }
 }
 
 static float number_at(const fi_packed *packed, size_t i, size_t j)
@@ -157,5 +166,6 @@ void fi_packed_free(fi_packed *packed)
     fi_aligned_free(packed->panels);
     fi_aligned_free(packed->scale);
     fi_aligned_free(packed->col_sum);
+    fi_onednn_weights_free(packed->onednn);
     fi_free(packed);
 }
