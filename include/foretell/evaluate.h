@@ -120,8 +120,9 @@ typedef struct ftl_result {
 } ftl_result;
 FTL_API ftl_status ftl_results_new(ftl_results **out, ftl_error *err);
 /**
- * Adds the rows of a CSV file with columns dataset, model, and any of those that ftl_result_csv() writes (so also
- * the score files published with Chronos). A later row replaces an earlier one of the same data set, model and series. A file
+ * Adds the rows of a CSV file with columns dataset and model (or dataset_config and model_name, as in the files of
+ * the fev benchmark) and any of those that ftl_result_csv() writes; so also the scores published with Chronos. The
+ * prefix "monash_" of published data sets is taken off. A later row replaces an earlier one of the same data set, model and series. A file
  * whose last line was cut off is read without that line.
  * @param model  NULL, or the name under which all rows of this file go
  * @return FTL_OK; FTL_EDATA with place and remedy; FTL_EIO; FTL_ENOMEM
@@ -146,6 +147,68 @@ FTL_API ftl_status ftl_result_csv(const ftl_result *result, char **out, ftl_erro
  * @return FTL_OK; FTL_EDATA (the file begins with another header); FTL_EIO; FTL_ENOMEM
  */
 FTL_API ftl_status ftl_csv_append(const char *path, const char *header, const char *lines, ftl_error *err);
+
+/** What models are compared by; lower is better. */
+typedef enum ftl_metric { FTL_METRIC_WQL, FTL_METRIC_MASE, FTL_N_METRICS } ftl_metric;
+
+/**
+ * How a model stands over the data sets. Its score on a set is divided by that of the baseline; the aggregate is the
+ * geometric mean (Fleming & Wallace 1986; Ansari et al. 2024). Ranks and comparisons count models that have all sets.
+ */
+typedef struct ftl_standing {
+    const char *model;
+    size_t n_sets;               /**< that it has scores of */
+    double score[FTL_N_METRICS]; /**< geometric mean relative to the baseline; NaN without any */
+    double low[FTL_N_METRICS],
+        high[FTL_N_METRICS];        /**< 95 % interval: percentiles of 10,000 bootstraps over the sets */
+    double rank[FTL_N_METRICS];     /**< average rank, ties shared; NaN where sets are lacking */
+    double win_rate[FTL_N_METRICS]; /**< share of comparisons with another model on a set that it wins, ties half */
+    double seconds, peak_mb;        /**< sum and greatest of its rows; NaN where no row says */
+    size_t n_fallbacks;
+} ftl_standing;
+
+/** Aggregates of results: standings, best first, and comparisons. */
+typedef struct ftl_summary ftl_summary;
+/**
+ * Compares all models on the data sets on which the baseline has a score. Rows of single series are passed over.
+ * @param results   borrowed; must live as long as the summary
+ * @param baseline  model that scores are relative to; NULL: "seasonal-naive"
+ * @param seed      of the bootstrap
+ * @return FTL_OK; FTL_EDATA (the baseline has no scores); FTL_ENOMEM
+ */
+FTL_API ftl_status ftl_results_summarise(const ftl_results *results, const char *baseline, uint64_t seed,
+                                         ftl_summary **out, ftl_error *err);
+FTL_API size_t ftl_summary_n_sets(const ftl_summary *summary);
+FTL_API const char *ftl_summary_set(const ftl_summary *summary, size_t set);
+FTL_API size_t ftl_summary_n_models(const ftl_summary *summary);
+/** @return the model in place i by its relative WQL, owned by the summary. */
+FTL_API const ftl_standing *ftl_summary_standing(const ftl_summary *summary, size_t i);
+/** @return score of a model (its place) on a set relative to the baseline's; NaN where it has none. */
+FTL_API double ftl_summary_relative(const ftl_summary *summary, ftl_metric metric, size_t set, size_t model);
+/** @return share of the sets that both have on which model a beats model b, ties half. */
+FTL_API double ftl_summary_wins(const ftl_summary *summary, ftl_metric metric, size_t a, size_t b);
+/**
+ * @return two-sided p value of Wilcoxon's signed-rank test that models a and b are equally good over the sets that both
+ *         have, on the logarithm of their scores' ratio: exact up to 25 sets without ties, else the normal
+ *         approximation with continuity and tie corrections; NaN below 2 sets that differ.
+ */
+FTL_API double ftl_summary_p_value(const ftl_summary *summary, ftl_metric metric, size_t a, size_t b);
+/**
+ * @return the critical difference of Nemenyi's test at 5 % (Demsar 2006, section 3.2.2): average ranks of models that have
+ *         all sets differ significantly if they lie further apart; NaN below 2 such models.
+ */
+FTL_API double ftl_summary_critical_difference(const ftl_summary *summary);
+FTL_API void ftl_summary_free(ftl_summary *summary);
+
+/** Tables of a summary. */
+typedef enum ftl_summary_table {
+    FTL_TABLE_STANDINGS, /**< a row a model */
+    FTL_TABLE_SETS,      /**< a row a data set: WQL and MASE of every model, absolute */
+    FTL_TABLE_PAIRS      /**< a row a pair of models: wins and p values */
+} ftl_summary_table;
+/** A table as CSV, or as Markdown with rounded numbers. ftl_text_free(). */
+FTL_API ftl_status ftl_summary_text(const ftl_summary *summary, ftl_summary_table table, bool markdown, char **out,
+                                    ftl_error *err);
 
 #ifdef __cplusplus
 }

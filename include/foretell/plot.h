@@ -5,7 +5,7 @@
 #ifndef FORETELL_PLOT_H
 #define FORETELL_PLOT_H
 
-#include <foretell/forecaster.h>
+#include <foretell/evaluate.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,6 +57,17 @@ FTL_API ftl_status ftl_plot_forecast(const ftl_plot_item *items, size_t n_items,
 FTL_API ftl_status ftl_plot_components(const ftl_model *model, const ftl_forecast *forecast,
                                        const ftl_plot_style *style, ftl_plot_format format, const char *path,
                                        ftl_error *err);
+
+/** Pictures of a benchmark. */
+typedef enum ftl_summary_picture {
+    FTL_PICTURE_RANKS, /**< average ranks with the critical difference; models that have all data sets */
+    FTL_PICTURE_HEAT,  /**< relative scores, data sets down, models across */
+    FTL_PICTURE_TIME   /**< relative score against time; models whose results say how long they took */
+} ftl_summary_picture;
+/** Draws one of them. Of the style width, height, scale, dark and title count. @return as ftl_plot_forecast() */
+FTL_API ftl_status ftl_plot_summary(const ftl_summary *summary, ftl_summary_picture picture, ftl_metric metric,
+                                    const ftl_plot_style *style, ftl_plot_format format, const char *path,
+                                    ftl_error *err);
 
 /** The format that a file name's ending asks for (.svg .png .pdf, any case). FTL_EINVAL for another one. */
 FTL_API ftl_status ftl_plot_format_of(const char *path, ftl_plot_format *out, ftl_error *err);

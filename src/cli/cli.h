@@ -3,6 +3,7 @@
  *
  *   options.c  option tables: parsing, --help, manual page, completion      report.c  notes, errors, exit codes, signals
  *   input.c    reading series, what was found in them                       output.c  buffered all-or-nothing output
+ *   benchmark.c   the report of 'evaluate'
  *   pretrained.c  opening and describing pretrained models
  *
  * Only public headers of foretell are used here: what is lacking, the library's interface lacks.
@@ -222,6 +223,9 @@ typedef struct cli_writer {
 ftl_status cli_write_forecast(cli_writer *writer, const ftl_forecast *forecast, ftl_error *err);
 /* Ends the output; `failure` (NULL: none) joins a JSON object that was begun. Returns the exit code. */
 int cli_writer_end(cli_writer *writer, const ftl_error *failure);
+
+/* Tables and pictures of results in a folder, made if it is not there (benchmark.c). */
+ftl_status cli_benchmark_report(const ftl_results *results, const char *baseline, const char *folder, ftl_error *err);
 
 /* ---- input (input.c) -------------------------------------------------------------------------------------------- */
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 enum { MAX_MODELS = 64 };
-static const char baseline[] = "seasonal-naive"; /* as the benchmark defines it, unless options follow */
+static const char naive[] = "seasonal-naive"; /* the baseline as the benchmark defines it, unless options follow */
 
 /* A model of the list: what it is called in the results, and its configuration (NULL: the benchmark's baseline). */
 typedef struct entry {
@@ -14,7 +14,8 @@ typedef struct entry {
 } entry;
 
 typedef struct job {
-    const char *manifest_path, *models, *datasets, *group, *out, *per_series;
+    const char *manifest_path, *models, *datasets, *group, *out, *per_series, *report, *baseline;
+    cli_texts published;
     size_t threads, samples, windows;
     uint64_t seed;
     int on_error; /* 0 stop, 1 skip */
@@ -84,7 +85,7 @@ static int add_model(job *j, const char *text, size_t n)
     }
     e->label = copy ? strdup(copy) : NULL;
     ftl_status st = e->label ? FTL_OK : (err.code = FTL_ENOMEM);
-    bool bare = copy && !strcmp(spec, baseline);
+    bool bare = copy && !strcmp(spec, naive);
     if (!st && !bare) st = ftl_config_new(spec, &e->config, &err);
     if (!st && !bare) st = cli_resolve_model(e->config, &err);
     free(copy);
@@ -102,7 +103,7 @@ static int add_model(job *j, const char *text, size_t n)
 
 static int read_models(job *j)
 {
-    const char *text = j->models ? j->models : baseline;
+    const char *text = j->models ? j->models : naive;
     for (int rc; *text;) {
         const char *end = model_end(text);
         if (end > text && (rc = add_model(j, text, (size_t)(end - text)))) return rc;
@@ -151,7 +152,7 @@ static ftl_status write_result(job *j, const ftl_result *result, ftl_error *err)
         fflush(stdout);
     }
     ftl_text_free(row);
-    return st;
+    return st ? st : ftl_results_add(j->known, result, err);
 }
 
 static ftl_status evaluate(job *j, const ftl_panel *panel, ftl_error *err)
@@ -248,12 +249,8 @@ static ftl_status run(job *j, ftl_error *err)
     size_t n_sets = 0;
     ftl_status st = ftl_manifest_read(j->manifest_path, &j->manifest, err);
     if (!st) st = check_names(j, err);
-    if (!st) st = ftl_results_new(&j->known, err);
-    if (!st && j->out) st = cli_output_check(j->out, err);
-    if (!st && j->out && !access(j->out, F_OK)) st = ftl_results_read(j->known, j->out, NULL, err);
-    if (st) return st;
     cli_signals_begin_output();
-    for (size_t i = 0; i < ftl_manifest_n_datasets(j->manifest) && !st; i++) {
+    for (size_t i = 0; !st && i < ftl_manifest_n_datasets(j->manifest); i++) {
         const ftl_dataset *set = ftl_manifest_dataset(j->manifest, i);
         if (!wanted(j, set)) continue;
         n_sets++;
@@ -265,6 +262,32 @@ static ftl_status run(job *j, ftl_error *err)
         st = err->code = FTL_EINVAL;
     }
     if (j->n_kept) cli_note("rows that %s had already: %s", j->out, cli_grouped(j->n_kept));
+    return st;
+}
+
+/* Scores that others published, FILE or NAME=FILE, beside our own. */
+static ftl_status read_published(job *j, ftl_error *err)
+{
+    ftl_status st = FTL_OK;
+    for (size_t i = 0; i < j->published.n && !st; i++) {
+        const char *text = j->published.v[i], *equals = strchr(text, '=');
+        char *name = equals ? strndup(text, (size_t)(equals - text)) : NULL;
+        if (equals && !name) return err->code = FTL_ENOMEM;
+        st = ftl_results_read(j->known, equals ? equals + 1 : text, name, err);
+        free(name);
+    }
+    return st;
+}
+
+static ftl_status work(job *j, ftl_error *err)
+{
+    ftl_status st = ftl_results_new(&j->known, err);
+    if (!st && j->out) st = cli_output_check(j->out, err);
+    if (!st && j->out && (!access(j->out, F_OK) || !j->manifest_path))
+        st = ftl_results_read(j->known, j->out, NULL, err);
+    if (!st && j->manifest_path) st = run(j, err);
+    if (!st && j->report) st = read_published(j, err);
+    if (!st && j->report) st = cli_benchmark_report(j->known, j->baseline ? j->baseline : naive, j->report, err);
     return st;
 }
 
@@ -289,20 +312,27 @@ int cmd_evaluate(int argc, char **argv)
             "'seasonal-naive' without options is the baseline of the benchmark: the last season's values at all "
             "levels. A "
             "series that a model refuses gets the baseline's forecast; the column 'fallbacks' counts them.",
-        .examples =
-            "  # two models on all data sets; run it again to go on after a break\n"
-            "  foretell evaluate --manifest manifest.csv --models seasonal-naive,prophet --out results.csv\n"
-            "  # options, a name for the results, some data sets, every series' own scores\n"
-            "  foretell evaluate --manifest manifest.csv --datasets hospital,m3_monthly --out results.csv \\\n"
-            "      --models calm=prophet:changepoint_prior_scale=0.01,seasonal-naive --per-series series.csv\n"};
+        .examples = "  # two models on all data sets; run it again to go on after a break\n"
+                    "  foretell evaluate --manifest manifest.csv --models seasonal-naive,prophet --out results.csv\n"
+                    "  # options, a name for the results, some data sets, every series' own scores\n"
+                    "  foretell evaluate --manifest manifest.csv --datasets hospital,m3_monthly --out results.csv \\\n"
+                    "      --models calm=prophet:changepoint_prior_scale=0.01,seasonal-naive --per-series series.csv\n"
+                    "  # tables and pictures of what is there, beside published scores\n"
+                    "  foretell evaluate --out results.csv --report report --published "
+                    "'Bolt=chronos-bolt-base-zero-shot.csv'\n"};
     const cli_option options[] = {
-        CLI_OPT_TEXT(0, "manifest", &j.manifest_path, "M.csv", "the data sets (required)"),
+        CLI_OPT_TEXT(0, "manifest", &j.manifest_path, "M.csv", "the data sets"),
         CLI_OPT_TEXT('m', "models", &j.models, "M[:O=V,..],..",
                      "models with their options; NAME=MODEL names one (default: seasonal-naive)"),
         CLI_OPT_TEXT(0, "datasets", &j.datasets, "NAME,..", "only these data sets"),
         CLI_OPT_TEXT(0, "group", &j.group, "NAME,..", "only data sets whose in_benchmark is one of these: I, II, none"),
         CLI_OPT_TEXT('o', "out", &j.out, "FILE", "append results there, passing over rows that it has"),
         CLI_OPT_TEXT(0, "per-series", &j.per_series, "FILE", "append the scores of each series there"),
+        CLI_OPT_TEXT(0, "report", &j.report, "DIR",
+                     "then tables and pictures of all rows there: report.md, *.csv, *.svg"),
+        CLI_OPT_TEXTS(0, "published", &j.published, "[NAME=]FILE",
+                      "scores of others for the report: columns dataset, model, WQL, MASE"),
+        CLI_OPT_TEXT(0, "baseline", &j.baseline, "NAME", "what the report compares with (default: seasonal-naive)"),
         CLI_OPT_COUNT(0, "samples", &j.samples, "N", "CRPS from N sample paths, for models that give them"),
         CLI_OPT_COUNT(0, "windows", &j.windows, "N", "rolling origins, each a horizon earlier (default: 1)"),
         CLI_OPT_SEED(0, "seed", &j.seed, "N", "seed of random numbers (default: 0)"),
@@ -314,9 +344,11 @@ int cmd_evaluate(int argc, char **argv)
     ftl_error err = {FTL_OK, ""};
     int rc;
     if (!cli_parse(argc, argv, &page, options, &args, &rc)) return rc;
-    if (!j.manifest_path) return cli_usage_error(page.name, "which data sets? Add --manifest FILE");
+    if (!j.manifest_path && !(j.report && j.out))
+        return cli_usage_error(page.name, "which data sets? Add --manifest FILE (or, for a report of results that are "
+                                          "there, --out and --report)");
     rc = read_models(&j);
-    if (!rc && run(&j, &err)) rc = cli_report(&err);
+    if (!rc && work(&j, &err)) rc = cli_report(&err);
     if (!rc && j.n_skipped) rc = CLI_FAILED;
     for (size_t i = 0; i < j.n_entries; i++) {
         ftl_config_free(j.entries[i].config);

@@ -153,20 +153,35 @@ ftl_status ftl_results_add(ftl_results *results, const ftl_result *result, ftl_e
 
 /* ---- files ------------------------------------------------------------------------------------------------------ */
 
+/* The column of one of two names; n_columns: none. */
+static size_t column_of(const fi_text_table *t, const char *name, const char *other)
+{
+    size_t at = fi_text_table_column(t, name);
+    return at < t->n_columns ? at : fi_text_table_column(t, other);
+}
+
 static ftl_status read_row(const fi_text_table *t, size_t row, const char *model, ftl_results *to, ftl_error *err)
 {
-    ftl_result r = {.dataset = fi_text_table_cell(t, row, fi_text_table_column(t, "dataset"))};
-    size_t model_at = fi_text_table_column(t, "model");
-    r.model = model ? model : fi_text_table_cell(t, row, model_at);
+    static const char prefix[] = "monash_"; /* of the data sets' names where scores are published */
+    size_t dataset_at = column_of(t, "dataset", "dataset_config"), model_at = column_of(t, "model", "model_name");
     size_t id_at = fi_text_table_column(t, "unique_id");
+    ftl_result r = {.dataset = fi_text_table_cell(t, row, dataset_at)};
+    r.model = model ? model : fi_text_table_cell(t, row, model_at);
     if (id_at < t->n_columns) r.id = fi_text_table_cell(t, row, id_at);
+    if (!strncmp(r.dataset, prefix, sizeof prefix - 1)) r.dataset += sizeof prefix - 1;
     if (!*r.dataset || !*r.model)
-        return fi_text_table_fail(t, row, model_at, err, "a row needs a data set and a model");
-    ftl_status st = fi_text_table_count(t, row, fi_text_table_column(t, "series"), 0, &r.scores.n_series, err);
-    if (!st) st = fi_text_table_count(t, row, fi_text_table_column(t, "horizon"), 0, &r.horizon, err);
-    if (!st) st = fi_text_table_count(t, row, fi_text_table_column(t, "window"), 0, &r.window, err);
-    if (!st) st = fi_text_table_count(t, row, fi_text_table_column(t, "points"), 0, &r.scores.n_points, err);
-    if (!st) st = fi_text_table_count(t, row, fi_text_table_column(t, "fallbacks"), 0, &r.scores.n_fallbacks, err);
+        return fi_text_table_fail(t, row, *r.dataset ? model_at : dataset_at, err, "is empty; every row needs one");
+    const struct {
+        const char *name;
+        size_t *to;
+    } counts[] = {{"series", &r.scores.n_series},
+                  {"horizon", &r.horizon},
+                  {"window", &r.window},
+                  {"points", &r.scores.n_points},
+                  {"fallbacks", &r.scores.n_fallbacks}};
+    ftl_status st = FTL_OK;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts && !st; i++)
+        st = fi_text_table_count(t, row, fi_text_table_column(t, counts[i].name), 0, counts[i].to, err);
     for (size_t i = 0; i < N_COLUMNS && !st; i++)
         st = fi_text_table_real(t, row, fi_text_table_column(t, columns[i].name), score_at(&r.scores, i), err);
     return st ? st : ftl_results_add(to, &r, err);
@@ -177,10 +192,10 @@ ftl_status ftl_results_read(ftl_results *results, const char *path, const char *
     fi_text_table t;
     ftl_status st = fi_text_table_read(path, true, &t, err);
     if (st) return st;
-    if (fi_text_table_column(&t, "dataset") == t.n_columns)
+    if (column_of(&t, "dataset", "dataset_config") == t.n_columns)
         st = fi_fail(err, FTL_EDATA, "%s: there is no column 'dataset'; a results file has dataset, model and scores",
                      path);
-    else if (!model && fi_text_table_column(&t, "model") == t.n_columns)
+    else if (!model && column_of(&t, "model", "model_name") == t.n_columns)
         st = fi_fail(err, FTL_EDATA, "%s: there is no column 'model'; name the model of these rows, or add it", path);
     for (size_t row = 0; row < t.n_rows && !st; row++) st = read_row(&t, row, model, results, err);
     fi_text_table_release(&t);

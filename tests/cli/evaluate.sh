@@ -23,3 +23,8 @@ show evaluate --manifest m.csv -m prophet:growth=flat,gruwth=linear
 show evaluate --manifest none.csv
 show evaluate
 show evaluate --manifest m.csv --datasets months -o two.csv
+show evaluate -o r.csv --report out --baseline s
+head -n 3 out/standings.csv | cut -d , -f 1-5 | round 3
+grep -m 5 '^|' out/report.md | round 3 | sed 's/| [0-9.]* | [0-9]* | [0-9]* |$/| SECONDS, MB |/'
+ls out
+show evaluate -o r.csv --report out --baseline none

@@ -248,6 +248,89 @@ TEST(published_scores_are_results_too)
     ftl_results_free(results);
 }
 
+/* Four sets; a halves the baseline everywhere, b doubles one set and equals it elsewhere, c has one set only. */
+static ftl_results *made_results(void)
+{
+    static const struct {
+        const char *model;
+        double relative[4];
+    } models[] = {
+        {"base", {1, 1, 1, 1}}, {"b", {1, 2, 1, 1}}, {"a", {0.5, 0.5, 0.5, 0.5}}, {"c", {NAN, NAN, 0.25, NAN}}};
+    static const char *const sets[] = {"s1", "s2", "s3", "s4"};
+    ftl_results *results;
+    CHECK_INT(ftl_results_new(&results, NULL), FTL_OK);
+    for (size_t m = 0; m < 4; m++)
+        for (size_t i = 0; i < 4; i++) {
+            double x = models[m].relative[i];
+            ftl_result r = {.dataset = sets[i], .model = models[m].model, .scores = {.wql = 3 * x, .mase = 7 * x}};
+            r.scores.seconds = r.scores.peak_mb = m == 3 ? NAN : (double)(i + 1);
+            r.scores.n_fallbacks = m;
+            if (!isnan(x)) CHECK_INT(ftl_results_add(results, &r, NULL), FTL_OK);
+            r.id = "one series"; /* is passed over */
+            r.scores.wql = 1000;
+            if (!isnan(x)) CHECK_INT(ftl_results_add(results, &r, NULL), FTL_OK);
+        }
+    return results;
+}
+
+TEST(summaries_of_results)
+{
+    ftl_results *results = made_results();
+    ftl_summary *s;
+    ftl_error err;
+    CHECK_INT(ftl_results_summarise(results, "base", 0, &s, NULL), FTL_OK);
+    CHECK_INT(ftl_summary_n_sets(s), 4);
+    CHECK_INT(ftl_summary_n_models(s), 4);
+    const ftl_standing *c = ftl_summary_standing(s, 0), *a = ftl_summary_standing(s, 1),
+                       *base = ftl_summary_standing(s, 2), *b = ftl_summary_standing(s, 3);
+    CHECK_TEXT(a->model, "a");
+    CHECK_TEXT(b->model, "b");
+    CHECK_INT(c->n_sets, 1);
+    CHECK_NEAR(c->score[0], 0.25, 1e-15);
+    CHECK_NEAR(c->rank[0], NAN, 0);
+    CHECK_NEAR(a->score[1], 0.5, 1e-15);
+    CHECK_NEAR(a->low[0], 0.5, 1e-15);
+    CHECK_NEAR(a->high[0], 0.5, 1e-15);
+    CHECK_NEAR(b->score[0], pow(2, 0.25), 1e-15);
+    CHECK(b->low[0] == 1 && b->high[0] > b->score[0] && b->high[0] <= 2);
+    CHECK_NEAR(a->rank[0], 1, 1e-15);
+    CHECK_NEAR(base->rank[0], (2.5 * 3 + 2) / 4, 1e-15);
+    CHECK_NEAR(b->rank[0], (2.5 * 3 + 3) / 4, 1e-15);
+    CHECK_NEAR(base->win_rate[0], (0 + 0 + 2.5) / 9, 1e-15); /* against b: three ties and a win; c once, a four times */
+    CHECK_NEAR(a->seconds, 10, 0);
+    CHECK_NEAR(a->peak_mb, 4, 0);
+    CHECK_INT(a->n_fallbacks, 8);
+    CHECK_NEAR(c->seconds, NAN, 0);
+    CHECK_NEAR(ftl_summary_wins(s, FTL_METRIC_MASE, 2, 3), 2.5 / 4, 0);
+    /* a against the baseline: four equal differences, z = (5 - 0.5) / sqrt(7.5 - 1.25) */
+    CHECK_NEAR(ftl_summary_p_value(s, FTL_METRIC_WQL, 1, 2), erfc(1.8 / sqrt(2)), 1e-15);
+    CHECK_NEAR(ftl_summary_p_value(s, FTL_METRIC_WQL, 2, 3), NAN, 0);
+    CHECK_NEAR(ftl_summary_critical_difference(s), 2.343 * sqrt(3 * 4 / (6.0 * 4)), 1e-3);
+    for (int table = 0; table < 3; table++)
+        for (int markdown = 0; markdown < 2; markdown++) {
+            char *text;
+            CHECK_INT(ftl_summary_text(s, (ftl_summary_table)table, markdown, &text, NULL), FTL_OK);
+            CHECK_CONTAINS(text, markdown ? "| a |" : "a,");
+            ftl_text_free(text);
+        }
+    for (int picture = 0; picture < 3; picture++)
+        CHECK_INT(ftl_plot_summary(s, (ftl_summary_picture)picture, FTL_METRIC_WQL, NULL, FTL_PLOT_SVG, inside("p.svg"),
+                                   NULL),
+                  FTL_OK);
+    ftl_summary_free(s);
+    CHECK_INT(ftl_results_summarise(results, "nobody", 0, &s, &err), FTL_EDATA);
+    CHECK_CONTAINS(err.message, "no scores of the baseline 'nobody'");
+    ftl_status st = FTL_ENOMEM;
+    for (long n = 0; st == FTL_ENOMEM && n < 100; n++) {
+        fi_alloc_fail_after(n);
+        st = ftl_results_summarise(results, "base", 0, &s, NULL);
+        fi_alloc_fail_after(-1);
+    }
+    CHECK_INT(st, FTL_OK);
+    ftl_summary_free(s);
+    ftl_results_free(results);
+}
+
 /* The whole benchmark: the baseline's published scores to the six digits that the manifest has. */
 TEST(the_baseline_of_every_shared_data_set_is_reproduced)
 {
@@ -283,6 +366,7 @@ int main(void)
         cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(results_are_appended_and_read_back),
         cmocka_unit_test(published_scores_are_results_too),
+        cmocka_unit_test(summaries_of_results),
         cmocka_unit_test(the_baseline_of_every_shared_data_set_is_reproduced),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
