@@ -523,9 +523,9 @@ static void weights_task(void *user, size_t i, float *scratch)
 }
 
 /*
- * On tiles: outputs are laid out over the pixels of the padded window, zero in between. So a tap is a shift of g against x
- * by a number of pixels, and its gradient one product over all of them. Of every image g is turned to [o][pixels] and x to
- * pairs of pixels once for all taps, in the first thread's scratch, which all of them read.
+ * On tiles: the gradient of a tap is one product over the pixels of outputs. Of every image g is turned to [o][pixels], rows of
+ * an even width, and x to pairs of pixels once for each column of taps, as far shifted, so that a row of taps begins so
+ * many lines further down. This lies in the first thread's scratch, which all of them read.
  */
 typedef struct tiled_run {
     const fi_conv *conv;
@@ -534,16 +534,18 @@ typedef struct tiled_run {
     float *dw;
     uint16_t *images; /* [last - first][image] */
     size_t first, last;
-    size_t lines, columns, pixels;    /* of a window, pixels in whole blocks */
-    size_t front, ld;                 /* zeros before a row of g: the largest shift; numbers from row to row */
-    size_t g_size, image;             /* numbers of turned g, and of both */
+    size_t width, lines, columns;     /* of outputs, even; of the window that they see */
+    size_t pixels, ld;                /* outputs of an image in whole blocks; numbers from row to row of g */
+    size_t g_size, shifted, image;    /* numbers of turned g, of pairs for one column of taps, and of all */
     size_t blocks_o, blocks_c, parts; /* parts of a filter */
+    size_t together;                  /* images multiplied at once, whose parts stay in the first cache */
 } tiled_run;
 
 enum {
     SHARED = 3 << 20, /* bytes of scratch for turned images */
     OWN = FI_SCRATCH_BYTES - SHARED,
-    NEAR = 1 << 20, /* that stay in the second cache */
+    NEAR = 1 << 20,     /* that stay in the second cache */
+    NEAREST = 40 << 10, /* and in the first */
     TOGETHER = 8
 };
 
@@ -553,56 +555,61 @@ static void turn_image(void *user, size_t i, float *scratch)
     const fi_conv *v = r->conv;
     const sweep *s = &r->window;
     uint16_t *g = r->images + i * r->image, *x = g + r->g_size, *window = (uint16_t *)(void *)scratch + SHARED / 2;
-    float *zeros = (float *)(void *)(window + r->pixels * s->depth);
+    float *zeros = (float *)(void *)(window + r->lines * r->columns * s->depth);
+    const size_t depth = s->depth, pairs = r->width / 2;
     copy_window(s, r->x + (r->first + i) * v->y.in * v->x.in * v->c, s->y.first, r->lines, s->x.first, r->columns,
                 window);
-    memset(window + r->lines * r->columns * s->depth, 0,
-           (r->pixels - r->lines * r->columns) * s->depth * sizeof *window);
-    for (size_t q = 0; q < r->pixels; q += 2)
-        v->tiles->pair(window + q * s->depth, window + (q + 1) * s->depth, x + q * s->depth, s->depth);
-    memset(g, 0, v->o * r->ld * sizeof *g);
+    for (size_t u = 0; u < v->x.taps; u++, x += r->shifted) {
+        for (size_t q = 0; q < r->lines * pairs; q++) {
+            const uint16_t *one = window + (q / pairs * r->columns + q % pairs * 2 + u * v->x.dilation) * depth;
+            v->tiles->pair(one, one + depth, x + q * 2 * depth, depth);
+        }
+        memset(x + r->lines * pairs * 2 * depth, 0, (r->shifted - r->lines * pairs * 2 * depth) * sizeof *x);
+    }
+    memset(g, 0, r->g_size * sizeof *g);
     memset(zeros, 0, v->o * sizeof *zeros);
     const float *from = r->g + (r->first + i) * v->y.out * v->x.out * v->o;
     for (size_t y = 0; y < v->y.out; y++)
         for (size_t p = 0; p < v->x.out; p += 2) {
             const float *one = from + (y * v->x.out + p) * v->o, *two = p + 1 < v->x.out ? one + v->o : zeros;
-            v->tiles->spread(one, two, g + r->front + y * r->columns + p, r->ld, v->o);
+            v->tiles->spread(one, two, g + y * r->width + p, r->ld, v->o);
         }
 }
 
-/* Blocks of dw for up to TOGETHER taps of a row, which read the same parts of an image while these are near. */
+/* Blocks of dw for up to TOGETHER taps of a column, which read the same parts of images while these are near. */
 static void tiled_task(void *user, size_t i, float *scratch)
 {
     enum { TILE = FI_CONV_BLOCK * FI_CONV_BLOCK };
     const tiled_run *r = user;
     const fi_conv *v = r->conv;
     const size_t taps = v->y.taps * v->x.taps, depth = r->window.depth, part = i % r->parts;
-    const size_t ty = part / pieces(v->x.taps, TOGETHER), tx = part % pieces(v->x.taps, TOGETHER) * TOGETHER;
-    const size_t n = smaller(TOGETHER, v->x.taps - tx);
+    const size_t tx = part % v->x.taps, ty = part / v->x.taps * TOGETHER, n = smaller(TOGETHER, v->y.taps - ty);
     const size_t o = i / r->parts % r->blocks_o * FI_CONV_BLOCK, c = i / r->parts / r->blocks_o * FI_CONV_BLOCK;
     const size_t rows = smaller(FI_CONV_BLOCK, v->o - o), cols = smaller(FI_CONV_BLOCK, v->c - c);
-    const size_t shift = ty * v->y.dilation * r->columns + tx * v->x.dilation;
-    const fi_conv_walk walk = {.n = {1, 1, r->pixels / FI_CONV_BLOCK},
-                               .a = {0, 0, FI_CONV_BLOCK},
-                               .b = {0, 0, FI_CONV_BLOCK * depth},
-                               .a_row = r->ld,
-                               .a_half = 16 * r->ld,
-                               .b_pair = 2 * depth,
-                               .b_half = 32};
+    const size_t line = v->y.dilation * r->width * depth, row = v->x.taps * v->c;
+    fi_conv_walk walk = {.n = {0, 1, r->pixels / FI_CONV_BLOCK},
+                         .a = {r->image, 0, FI_CONV_BLOCK},
+                         .b = {r->image, 0, FI_CONV_BLOCK * depth},
+                         .a_row = r->ld,
+                         .a_half = 16 * r->ld,
+                         .b_pair = 2 * depth,
+                         .b_half = 32};
     float *dw = r->dw + (o * taps + ty * v->x.taps + tx) * v->c + c, *sums = scratch + SHARED / sizeof(float);
     memset(sums, 0, n * TILE * sizeof *sums);
-    for (size_t u = 0; u < n; u++)
+    for (size_t t = 0; t < n; t++)
         for (size_t k = 0; k < rows; k++)
-            memcpy(sums + u * TILE + k * FI_CONV_BLOCK, dw + (k * taps + u) * v->c, cols * sizeof *dw);
+            memcpy(sums + t * TILE + k * FI_CONV_BLOCK, dw + k * taps * v->c + t * row, cols * sizeof *dw);
     v->tiles->begin();
-    for (const uint16_t *image = r->images; image < r->images + (r->last - r->first) * r->image; image += r->image)
-        for (size_t u = 0; u < n; u++)
-            v->tiles->block(&walk, image + o * r->ld + r->front - shift - u * v->x.dilation, image + r->g_size + 2 * c,
-                            sums + u * TILE);
+    for (size_t image = 0; image < r->last - r->first; image += walk.n[0]) {
+        const uint16_t *g = r->images + image * r->image, *x = g + r->g_size + tx * r->shifted;
+        walk.n[0] = smaller(r->together, r->last - r->first - image);
+        for (size_t t = 0; t < n; t++)
+            v->tiles->block(&walk, g + o * r->ld, x + (ty + t) * line + 2 * c, sums + t * TILE);
+    }
     v->tiles->end();
-    for (size_t u = 0; u < n; u++)
+    for (size_t t = 0; t < n; t++)
         for (size_t k = 0; k < rows; k++)
-            memcpy(dw + (k * taps + u) * v->c, sums + u * TILE + k * FI_CONV_BLOCK, cols * sizeof *dw);
+            memcpy(dw + k * taps * v->c + t * row, sums + t * TILE + k * FI_CONV_BLOCK, cols * sizeof *dw);
 }
 
 /* false: it does not fit. */
@@ -610,19 +617,22 @@ static bool weights_on_tiles(fi_engine *engine, const fi_conv *v, const float *x
 {
     tiled_run r = {.conv = v, .window = forward_sweep(v), .x = x, .g = g, .dw = dw};
     if (!r.window.tiles || v->n == 0) return false;
-    r.lines = window_of(&r.window.y, v->y.out);
-    r.columns = window_of(&r.window.x, v->x.out);
     const size_t depth = r.window.depth, rows = whole_blocks(v->o);
-    if (r.lines > SHARED / r.columns || rows > SHARED) return false;
-    r.pixels = whole_blocks(r.lines * r.columns);
-    if (r.pixels > OWN / depth / 4 || v->o > OWN / 8) return false;
-    r.front = (v->y.taps - 1) * v->y.dilation * r.columns + (v->x.taps - 1) * v->x.dilation;
-    r.ld = whole_blocks(r.front + r.pixels + 1); /* a last lone pixel brings a zero */
+    r.width = (v->x.out + 1) / 2 * 2;
+    r.lines = window_of(&r.window.y, v->y.out);
+    r.columns = window_of(&r.window.x, r.width);
+    if (r.lines > SHARED / r.columns || rows > SHARED || r.lines * r.columns > OWN / depth / 4 || v->o > OWN / 8)
+        return false;
+    r.pixels = whole_blocks(v->y.out * r.width);
+    r.ld = r.pixels + FI_CONV_BLOCK; /* rows begin in different places of the first cache */
     r.g_size = rows * r.ld;
-    r.image = r.g_size + r.pixels * depth;
+    r.shifted = (r.lines * r.width + FI_CONV_BLOCK) * depth; /* the last block of pixels reaches beyond the last line */
+    r.image = r.g_size + v->x.taps * r.shifted;
     const size_t bytes = r.image * sizeof(uint16_t), round = bytes < NEAR ? NEAR / bytes : 1;
+    const size_t part = FI_CONV_BLOCK * (r.ld + r.lines * r.width) * sizeof(uint16_t); /* of an image, for a block */
     if (bytes > SHARED) return false;
-    r.parts = v->y.taps * pieces(v->x.taps, TOGETHER);
+    r.together = part < NEAREST ? NEAREST / part : 1;
+    r.parts = v->x.taps * pieces(v->y.taps, TOGETHER);
     r.images = (uint16_t *)(void *)engine->scratch[0];
     r.blocks_o = pieces(v->o, FI_CONV_BLOCK);
     r.blocks_c = pieces(v->c, FI_CONV_BLOCK);
