@@ -134,11 +134,24 @@ static fi_head head_of(const fi_node *node, size_t i, size_t position, size_t wh
 
 typedef struct attend_run {
     const fi_node *node;
-    const fi_vectors *v;
-    size_t parts, step; /* tasks of one head, and the queries of each */
-    float *bias_parts;  /* [n, heads, distances + FI_HEAD_PAD] as attend.bias */
+    const fi_attention_kernels *plain, *best; /* with float products, and with those of the graph's type */
+    size_t parts, step;                       /* tasks of one head, and the queries of each */
+    float *bias_parts;                        /* [n, heads, distances + FI_HEAD_PAD] as attend.bias */
     bool add_bias;
 } attend_run;
+
+static attend_run run_of(const fi_graph *g, const fi_node *node)
+{
+    return (attend_run){
+        .node = node, .plain = fi_attention_best(FI_F32), .best = fi_attention_best(fi_graph_product_type(g))};
+}
+
+/* Few queries, or a narrow head, leave most of a matrix unit empty. */
+static const fi_attention_kernels *kernels_for(const attend_run *r, const fi_head *h)
+{
+    enum { FEW = 8, NARROW = 16 };
+    return h->n_q <= FEW || h->d < NARROW || h->dv < NARROW ? r->plain : r->best;
+}
 
 static void attend_task(void *user, size_t task, float *scratch)
 {
@@ -146,7 +159,7 @@ static void attend_task(void *user, size_t task, float *scratch)
     const attend *a = r->node->attr;
     const size_t from = task % r->parts * r->step, to = least(from + r->step, a->n_q), head = task / r->parts;
     fi_head h = head_of(r->node, head / a->s.heads, 0, head % a->s.heads);
-    if (from < to) r->v->attend(&h, from, to, scratch);
+    if (from < to) kernels_for(r, &h)->attend(&h, from, to, scratch);
 }
 
 static void attend_group_task(void *user, size_t task, float *scratch)
@@ -155,7 +168,7 @@ static void attend_group_task(void *user, size_t task, float *scratch)
     const attend *a = r->node->attr;
     for (size_t which = 0; which < a->s.heads; which++) {
         fi_head h = head_of(r->node, task / a->n_q, task % a->n_q, which);
-        r->v->attend(&h, 0, h.n_q, scratch);
+        kernels_for(r, &h)->attend(&h, 0, h.n_q, scratch);
     }
 }
 
@@ -171,12 +184,13 @@ static void find_runs(attend *a)
 /* Cuts the queries of a head into as many tasks as the threads need; what a task computes does not depend on that. */
 static void cut_queries(attend_run *r, const attend *a, size_t n_threads)
 {
-    const size_t blocks = (a->n_q + r->v->queries - 1) / r->v->queries, heads = a->n * a->s.heads;
+    const size_t block = kernels_for(r, &(fi_head){.n_q = a->n_q, .d = a->d, .dv = a->dv})->queries;
+    const size_t blocks = (a->n_q + block - 1) / block, heads = a->n * a->s.heads;
     const size_t wanted = heads >= 4 * n_threads ? 1 : (4 * n_threads + heads - 1) / (heads ? heads : 1);
     r->parts = wanted < blocks / 2 ? wanted
                : blocks / 2        ? blocks / 2
                                    : 1; /* two blocks share what is copied for both */
-    r->step = (blocks + r->parts - 1) / r->parts * r->v->queries;
+    r->step = (blocks + r->parts - 1) / r->parts * block;
 }
 
 static void attend_forward(fi_graph *g, fi_node *node)
@@ -184,7 +198,7 @@ static void attend_forward(fi_graph *g, fi_node *node)
     attend *a = node->attr;
     fi_engine *engine = fi_graph_engine(g);
     const fi_node *bias = node->in[IN_BIAS];
-    attend_run r = {.node = node, .v = fi_vectors_best()};
+    attend_run r = run_of(g, node);
     if (a->s.dropout > 0) a->mask = fi_dropout_of(g, node, a->s.dropout);
     if (a->s.groups) {
         find_runs(a);
@@ -208,7 +222,7 @@ static void attend_head_back(const attend_run *r, size_t i, size_t position, siz
     if (fi_needs(k)) h.dk = k->grad + (h.k - k->value);
     if (fi_needs(v)) h.dv_ = v->grad + (h.v - v->value);
     if (r->bias_parts) h.dbias = r->bias_parts + (i * a->s.heads + which) * (a->distances + FI_HEAD_PAD) + a->n_k - 1;
-    r->v->attend_back(&h, scratch);
+    kernels_for(r, &h)->attend_back(&h, scratch);
 }
 
 static void attend_task_back(void *user, size_t task, float *scratch)
@@ -246,7 +260,7 @@ static void attend_backward(fi_graph *g, fi_node *node)
     const attend *a = node->attr;
     fi_engine *engine = fi_graph_engine(g);
     fi_node *bias = node->in[IN_BIAS];
-    attend_run r = {.node = node, .v = fi_vectors_best()};
+    attend_run r = run_of(g, node);
     for (int i = IN_Q; i <= IN_V; i++) { /* the heads add: some of the three may be one node */
         fi_node *in = node->in[i];
         if (fi_needs(in) && !fi_grad_begin(in)) memset(in->grad, 0, in->size * sizeof(float));

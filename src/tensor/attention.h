@@ -31,6 +31,14 @@ typedef struct fi_head {
     float *dq, *dk, *dv_, *dbias;
 } fi_head;
 
-enum { FI_HEAD_PAD = 48, FI_HEAD_WIDTH = 1024 /* at most, of a query and of a value */ };
+enum { FI_HEAD_PAD = 64, FI_HEAD_WIDTH = 1024 /* at most, of a query and of a value */ };
+
+typedef struct fi_attention_kernels {
+    const char *name;
+    /* Queries from .. to of a head; scratch of FI_SCRATCH_BYTES. */
+    void (*attend)(const fi_head *head, size_t from, size_t to, float *scratch);
+    void (*attend_back)(const fi_head *head, float *scratch);
+    size_t queries; /* that attend takes together: from is to be a multiple */
+} fi_attention_kernels;
 
 #endif

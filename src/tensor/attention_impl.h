@@ -7,12 +7,7 @@
  * Sources: Milakov & Gimelshein, "Online normalizer calculation for softmax" (2018); Dao et al., "FlashAttention"
  * (2022), algorithm 4 for the backward pass.
  */
-#include "tensor/attention.h"
-#include "tensor/engine.h"
 #include "tensor/vmath.h"
-#include "tensor/vrandom.h"
-
-#include <float.h>
 
 /* A tile of sums, ROWS x VECS vectors, fills the registers. */
 #if FI_LANES == 16
@@ -24,10 +19,8 @@ enum { ROWS = 4, VECS = 2 };
 #endif
 enum { BLOCK = VECS * FI_LANES, MAX_KEYS = 128, MAX_BLOCKS = 12, AHEAD = 12 };
 
-FI_INLINE size_t up_to(size_t n, size_t multiple)
-{
-    return (n + multiple - 1) / multiple * multiple;
-}
+#define QUERIES FI_LANES
+#include "tensor/attention_parts.h"
 
 /*
  * C [ROWS][vecs vectors] = sum over k < n of a(r, k) b[k][..], plus C times factor[vecs vectors] if there is a factor;
@@ -111,12 +104,6 @@ static void add_columns(size_t vecs, const float *a, size_t lda, size_t rows, co
     for (size_t i = 0; i < rows; i += ROWS) column_tile[vecs](a + i, lda, b, BLOCK, n, c + i * BLOCK, BLOCK, factor);
 }
 
-/* Rows of one head lie far apart, which the processor does not foresee. */
-FI_INLINE void fetch_row(const float *row, size_t columns)
-{
-    for (size_t c = 0; c < columns; c += 16) __builtin_prefetch(row + c);
-}
-
 /* to [columns][BLOCK] = factor times rows from .. from + n (at most BLOCK) of x, turned; zeros behind the last row. */
 static void turn_in(const float *x, size_t ld, size_t n, size_t columns, float factor, float *to)
 {
@@ -136,26 +123,6 @@ static void turn_in(const float *x, size_t ld, size_t n, size_t columns, float f
         }
 }
 
-/* Rows 0 .. n of x (+)= columns of from [columns][BLOCK], turned, times factor[row]. */
-static void turn_out(const float *from, const float *factor, size_t n, size_t columns, float *x, size_t ld, bool add)
-{
-    for (size_t i = 0; i < n; i += FI_LANES)
-        for (size_t c = 0; c < columns; c += FI_LANES) {
-            fi_vf v[FI_LANES], f = fi_v_load(factor + i);
-            size_t wide = columns - c < FI_LANES ? columns - c : FI_LANES;
-            for (size_t r = 0; r < FI_LANES; r++)
-                v[r] = r < wide ? fi_v_load(from + (c + r) * BLOCK + i) * f : (fi_vf){0};
-            fi_v_transpose(v);
-            for (size_t r = 0; r < FI_LANES && i + r < n; r++) {
-                float *to = x + (i + r) * ld + c;
-                if (wide == FI_LANES)
-                    fi_v_store(to, add ? fi_v_load(to) + v[r] : v[r]);
-                else
-                    fi_v_store_part(to, add ? fi_v_load_part(to, wide) + v[r] : v[r], wide);
-            }
-        }
-}
-
 /* ---- keys ---- */
 
 /* A block of keys that are seen, copied together. */
@@ -165,10 +132,32 @@ typedef struct keys {
     bool once;      /* no second block of queries will read them: k may stay where it is */
     size_t *at;     /* [most] which keys they are */
     float *k_copy, *v;
-    size_t ld_copy, ld_v;
-    const float *k; /* the copy, or in place */
+    size_t ld_copy, rows_o; /* of the copy of k; of v, and rows of O' */
+    const float *k;         /* the copy, or in place */
     size_t ld_k;
+    float *s, *t, *dk, *dv; /* scores and their gradients [most][BLOCK]; [most][wide_q], [most][wide_g] */
+    size_t wide_q, wide_g;
 } keys;
+
+/* Room for a block of keys: fewer of wide ones. */
+static void carve_keys(keys *b, const fi_head *h, float **scratch, bool back)
+{
+    b->ld_copy = up_to(h->d, ROWS);
+    b->rows_o = up_to(h->dv, ROWS);
+    b->most = MAX_KEYS >> (h->d > 256 || h->dv > 256) * 2;
+    b->next = 0;
+    b->once = false;
+    b->at = (size_t *)(void *)carve(scratch, b->most * 2);
+    b->k_copy = carve(scratch, b->most * b->ld_copy);
+    b->v = carve(scratch, b->most * b->rows_o);
+    b->s = carve(scratch, b->most * BLOCK);
+    if (!back) return;
+    b->wide_q = up_to(h->d, FI_LANES);
+    b->wide_g = up_to(h->dv, FI_LANES);
+    b->t = carve(scratch, b->most * BLOCK);
+    b->dk = carve(scratch, b->most * b->wide_q);
+    b->dv = carve(scratch, b->most * b->wide_g);
+}
 
 /* Copies rows at[0 .. n), filling up with the last one; columns up to ld are zero. */
 static void copy_rows(const float *x, size_t ld_x, const size_t *at, size_t n, size_t columns, float *to, size_t ld)
@@ -183,10 +172,7 @@ static void copy_rows(const float *x, size_t ld_x, const size_t *at, size_t n, s
 /* The next keys before `end` that are seen; false: there are no more. */
 static bool next_keys(const fi_head *h, size_t end, keys *b)
 {
-    size_t n = 0;
-    for (; b->next < end && n < b->most; b->next++)
-        if (!h->mask || h->mask[b->next * h->ld_mask] != 0.0f) b->at[n++] = b->next;
-    b->n = n;
+    size_t n = b->n = find_keys(h, end, b->most, &b->next, b->at);
     for (; n % ROWS; n++) b->at[n] = b->at[n - 1];
     b->k = b->k_copy;
     b->ld_k = b->ld_copy;
@@ -196,30 +182,11 @@ static bool next_keys(const fi_head *h, size_t end, keys *b)
     } else {
         copy_rows(h->k, h->ld_k, b->at, n, h->d, b->k_copy, b->ld_copy);
     }
-    copy_rows(h->v, h->ld_v, b->at, n, h->dv, b->v, b->ld_v);
+    copy_rows(h->v, h->ld_v, b->at, n, h->dv, b->v, b->rows_o);
     return n > 0;
 }
 
 /* ---- scores ---- */
-
-/* ROWS rows of scores from row j on, so far q.k alone: the bias, and -INFINITY behind the position of the query. */
-static void bias_and_order(size_t vecs, const fi_head *h, const keys *b, size_t j, size_t position, float *s)
-{
-    fi_vi lane;
-    for (int i = 0; i < FI_LANES; i++) lane[i] = i;
-    for (size_t r = j; r < j + ROWS; r++) {
-        const size_t key = b->at[r];
-        for (size_t v = 0; v < vecs; v++) {
-            fi_vf x = fi_v_load(s + r * BLOCK + v * FI_LANES);
-            if (h->bias) x += fi_v_load(h->bias + position + v * FI_LANES - key);
-            if (h->causal && key > position) {
-                int32_t after = (int32_t)(key - position) - (int32_t)(v * FI_LANES);
-                x = fi_v_select(lane < after, fi_v_set(-INFINITY), x);
-            }
-            fi_v_store(s + r * BLOCK + v * FI_LANES, x);
-        }
-    }
-}
 
 /* s [keys][BLOCK] = scores of the queries of qt [d][BLOCK], the first of them at `position`; top: the largest so far, or NULL. */
 static void scores_of(size_t vecs, const fi_head *h, const keys *b, const float *qt, size_t position, float *s,
@@ -228,7 +195,11 @@ static void scores_of(size_t vecs, const fi_head *h, const keys *b, const float 
     for (size_t j = 0; j < b->n; j += ROWS) {
         for (size_t r = ROWS; b->once && r < 2 * ROWS && j + r < b->n; r++) fetch_row(b->k + (j + r) * b->ld_k, h->d);
         row_tile[vecs](b->k + j * b->ld_k, b->ld_k, qt, BLOCK, h->d, s + j * BLOCK, BLOCK, NULL);
-        if (h->bias || h->causal) bias_and_order(vecs, h, b, j, position, s);
+        for (size_t r = j; (h->bias || h->causal) && r < j + ROWS; r++)
+            for (size_t v = 0; v < vecs; v++) {
+                float *x = s + r * BLOCK + v * FI_LANES;
+                fi_v_store(x, in_place(h, fi_v_load(x), b->at[r], position + v * FI_LANES));
+            }
         for (size_t v = 0; top && v < vecs; v++) {
             fi_vf most = top[v];
 #pragma GCC unroll 8
@@ -252,31 +223,6 @@ static void exponentials(size_t vecs, float *s, size_t n, const fi_vf *shift, fi
     }
 }
 
-/* ---- dropout ---- */
-
-/* The random numbers of FI_LANES queries and eight keys. */
-typedef struct dice {
-    size_t eighth; /* which keys: NONE so far */
-    fi_vi bits[4];
-} dice;
-static const size_t NONE = (size_t)-1;
-
-/* Which of the queries from `query` on keep their weight of that key. */
-FI_INLINE fi_vi kept(const fi_head *h, size_t query, size_t key, dice *d)
-{
-    if (d->eighth != key / 8) {
-        d->eighth = key / 8;
-        fi_v_random(h->dropout, h->dropout_from + d->eighth * h->dropout_ld + query, d->bits);
-    }
-    return fi_v_half(d->bits, key % 8) >= (int32_t)h->dropout->threshold;
-}
-
-/* What is kept is worth so much more. */
-static float dropout_scale(const fi_head *h)
-{
-    return h->dropout ? h->dropout->scale : 1.0f;
-}
-
 /* Weights s [keys][BLOCK] of the queries from `query` on. */
 static void drop_weights(size_t vecs, const fi_head *h, const keys *b, size_t query, float *s)
 {
@@ -289,64 +235,32 @@ static void drop_weights(size_t vecs, const fi_head *h, const keys *b, size_t qu
     }
 }
 
-static void mean_of_values(const fi_head *h, float *mean)
-{
-    for (size_t c = 0; c < h->dv; c++) mean[c] = 0;
-    for (size_t j = 0; j < h->n_k; j++)
-        for (size_t c = 0; c < h->dv; c++) mean[c] += h->v[j * h->ld_v + c];
-    for (size_t c = 0; c < h->dv; c++) mean[c] /= (float)h->n_k;
-}
-
 /* ---- forward ---- */
-
-/* Pieces of the scratch memory, in floats; each begins at a full vector. */
-static float *carve(float **scratch, size_t n)
-{
-    float *piece = *scratch;
-    *scratch += up_to(n, 16);
-    return piece;
-}
-
-/* Room for a block of keys: fewer of wide ones. */
-static void carve_keys(keys *b, const fi_head *h, float **scratch)
-{
-    b->ld_copy = up_to(h->d, ROWS);
-    b->ld_v = up_to(h->dv, ROWS);
-    b->most = MAX_KEYS >> (h->d > 256 || h->dv > 256) * 2;
-    b->next = 0;
-    b->once = false;
-    b->at = (size_t *)(void *)carve(scratch, b->most * 2);
-    b->k_copy = carve(scratch, b->most * b->ld_copy);
-    b->v = carve(scratch, b->most * b->ld_v);
-}
-
-/* Queries that go over the keys together: whole blocks whose arrays of `each` floats fit into what is left of the scratch. */
-static size_t queries_at_once(const float *begin, const float *now, size_t each)
-{
-    size_t fit = (FI_SCRATCH_BYTES / sizeof(float) - (size_t)(now - begin)) / each;
-    return (fit < MAX_BLOCKS ? fit : MAX_BLOCKS) * BLOCK;
-}
-
-/* Where the keys end for queries before `to`. */
-static size_t keys_end(const fi_head *h, size_t to)
-{
-    return h->causal && h->first + to < h->n_k ? h->first + to : h->n_k;
-}
 
 /* A block of queries on its way over the keys. */
 typedef struct forward_block {
     float *qt, *ot, *top, *sum; /* [d][BLOCK], [ld_v][BLOCK]; largest score and sum so far [BLOCK] */
 } forward_block;
 
+static size_t forward_block_size(const fi_head *h, const keys *b)
+{
+    return BLOCK * (h->d + b->rows_o + 2);
+}
+
 static forward_block forward_block_at(float *memory, const fi_head *h, const keys *b)
 {
-    float *ot = memory + h->d * BLOCK, *top = ot + b->ld_v * BLOCK;
+    float *ot = memory + h->d * BLOCK, *top = ot + b->rows_o * BLOCK;
     return (forward_block){memory, ot, top, top + BLOCK};
 }
 
-static void forward_keys(const fi_head *h, const keys *b, const forward_block *x, size_t vecs, size_t position,
-                         float *s)
+static void forward_begin(const fi_head *h, const forward_block *x, size_t from, size_t n)
 {
+    turn_in(h->q + from * h->ld_q, h->ld_q, n, h->d, h->scale, x->qt);
+}
+
+static void forward_keys(const fi_head *h, const keys *b, const forward_block *x, size_t vecs, size_t position)
+{
+    float *s = b->s;
     fi_vf before[VECS], top[VECS], more[VECS];
     for (size_t v = 0; v < vecs; v++) before[v] = top[v] = fi_v_load(x->top + v * FI_LANES);
     scores_of(vecs, h, b, x->qt, position, s, top);
@@ -359,64 +273,90 @@ static void forward_keys(const fi_head *h, const keys *b, const forward_block *x
         fi_v_store(shrink + v * FI_LANES, by);
     }
     if (h->dropout) drop_weights(vecs, h, b, position - h->first, s); /* the sum is that of all weights */
-    add_columns(vecs, b->v, b->ld_v, b->ld_v, s, b->n, x->ot, shrink);
+    add_columns(vecs, b->v, b->rows_o, b->rows_o, s, b->n, x->ot, shrink);
 }
 
-/* Rows from .. from + n of the result. */
-static void forward_out(const fi_head *h, const forward_block *x, size_t from, size_t n, float *mean)
+/* ---- backward ---- */
+
+/* A block of queries in the backward pass, q scaled: q' and dout', then in rows of wide_q and wide_g; and dq'. */
+typedef struct back_block {
+    float *qt, *gt, *q, *g, *dqt; /* [d][BLOCK], [dv][BLOCK], [BLOCK][wide_q], [BLOCK][wide_g], [ld_copy][BLOCK] */
+    float *lse, *along;           /* [BLOCK] log sums (INFINITY behind the last query), and sums of dout * out */
+    size_t wide_q, wide_g;
+} back_block;
+
+static size_t back_block_size(const fi_head *h, const keys *b)
 {
-    float inverse[BLOCK], lse[BLOCK];
-    bool has_mean = false;
-    for (size_t i = 0; i < BLOCK; i += FI_LANES) {
-        fi_vf sum = fi_v_load(x->sum + i);
-        fi_v_store(inverse + i, dropout_scale(h) / sum);
-        fi_v_store(lse + i, fi_v_log(sum) + fi_v_load(x->top + i));
-    }
-    turn_out(x->ot, inverse, n, h->dv, h->out + from * h->ld_out, h->ld_out, false);
-    for (size_t i = 0; i < n; i++) {
-        bool unseeing = x->sum[i] == 0.0f;
-        if (unseeing) {
-            if (!has_mean) mean_of_values(h, mean);
-            has_mean = true;
-            memcpy(h->out + (from + i) * h->ld_out, mean, h->dv * sizeof *mean);
-        }
-        if (h->lse) h->lse[(from + i) * h->ld_lse] = unseeing ? INFINITY : lse[i];
-    }
+    return BLOCK * (h->d + h->dv + up_to(h->d, FI_LANES) + up_to(h->dv, FI_LANES) + b->ld_copy + 2);
 }
 
-static void attend_blocks(const fi_head *h, size_t from, size_t to, float *scratch)
+static back_block back_block_at(float *memory, const fi_head *h, const keys *b)
 {
-    keys b;
-    float *now = scratch;
-    carve_keys(&b, h, &now);
-    float *s = carve(&now, b.most * BLOCK), *mean = carve(&now, h->dv);
-    const size_t each = BLOCK * (h->d + b.ld_v + 2), step = queries_at_once(scratch, now, each);
-    for (size_t end; from < to; from = end) {
-        end = to - from < step ? to : from + step;
-        for (size_t i = from; i < end; i += BLOCK) {
-            forward_block x = forward_block_at(now + (i - from) / BLOCK * each, h, &b);
-            const size_t n = end - i < BLOCK ? end - i : BLOCK;
-            turn_in(h->q + i * h->ld_q, h->ld_q, n, h->d, h->scale, x.qt);
-            for (size_t r = 0; r < n; r++) /* to be there when it is written */
-                for (size_t c = 0; c < h->dv; c += 16) __builtin_prefetch(h->out + (i + r) * h->ld_out + c, 1);
-            for (size_t j = 0; j < b.ld_v * BLOCK; j++) x.ot[j] = 0;
-            for (size_t j = 0; j < BLOCK; j++) x.top[j] = -FLT_MAX, x.sum[j] = 0;
-        }
-        b.next = 0;
-        b.once = end - from <= BLOCK;
-        while (next_keys(h, keys_end(h, end), &b))
-            for (size_t i = from; i < end; i += BLOCK) {
-                size_t n = end - i < BLOCK ? end - i : BLOCK;
-                forward_block x = forward_block_at(now + (i - from) / BLOCK * each, h, &b);
-                if (h->causal && b.at[0] >= h->first + i + n) continue;
-                forward_keys(h, &b, &x, (n + FI_LANES - 1) / FI_LANES, h->first + i, s);
+    back_block x = {.wide_q = up_to(h->d, FI_LANES), .wide_g = up_to(h->dv, FI_LANES)};
+    x.qt = memory;
+    x.gt = x.qt + h->d * BLOCK;
+    x.q = x.gt + h->dv * BLOCK;
+    x.g = x.q + x.wide_q * BLOCK;
+    x.dqt = x.g + x.wide_g * BLOCK;
+    x.lse = x.dqt + b->ld_copy * BLOCK;
+    x.along = x.lse + BLOCK;
+    return x;
+}
+
+/* to [BLOCK][wide] = factor times n rows of x, zeros around them. */
+static void copy_block(const float *x, size_t ld, size_t n, size_t columns, float factor, float *to, size_t wide)
+{
+    for (size_t i = 0; i < BLOCK; i++)
+        for (size_t c = 0; c < wide; c++) to[i * wide + c] = i < n && c < columns ? x[i * ld + c] * factor : 0.0f;
+}
+
+static void back_begin(const fi_head *h, const keys *b, const back_block *x, size_t from, size_t n)
+{
+    const float *q = h->q + from * h->ld_q, *g = h->dout + from * h->ld_out;
+    turn_in(q, h->ld_q, n, h->d, h->scale, x->qt);
+    turn_in(g, h->ld_out, n, h->dv, dropout_scale(h), x->gt);
+    copy_block(q, h->ld_q, n, h->d, h->scale, x->q, x->wide_q);
+    copy_block(g, h->ld_out, n, h->dv, dropout_scale(h), x->g, x->wide_g);
+    memset(x->dqt, 0, b->ld_copy * BLOCK * sizeof(float));
+    sums_of_queries(h, from, n, x->lse, x->along);
+}
+
+/* t [keys][BLOCK] = p (dp - along), the gradient of the scores; p = s, dp = V dout'. What is dropped leaves s and dp. */
+static void score_grads(size_t vecs, const fi_head *h, const keys *b, const back_block *x, size_t query, float *s,
+                        float *t)
+{
+    dice d[VECS];
+    for (size_t v = 0; v < vecs; v++) d[v].eighth = NONE;
+    for (size_t j = 0; j < b->n; j += ROWS) {
+        row_tile[vecs](b->v + j * b->rows_o, b->rows_o, x->gt, BLOCK, h->dv, t + j * BLOCK, BLOCK, NULL);
+        for (size_t r = j; r < j + ROWS; r++)
+            for (size_t v = 0; v < vecs; v++) {
+                size_t at = r * BLOCK + v * FI_LANES;
+                fi_vf p = fi_v_load(s + at), dp = fi_v_load(t + at);
+                if (h->dropout) {
+                    fi_vi keep = kept(h, query + v * FI_LANES, b->at[r], &d[v]);
+                    dp = fi_v_select(keep, dp, (fi_vf){0});
+                    fi_v_store(s + at, fi_v_select(keep, p, (fi_vf){0}));
+                }
+                fi_v_store(t + at, p * (dp - fi_v_load(x->along + v * FI_LANES)));
             }
-        for (size_t i = from; i < end; i += BLOCK) {
-            forward_block x = forward_block_at(now + (i - from) / BLOCK * each, h, &b);
-            forward_out(h, &x, i, end - i < BLOCK ? end - i : BLOCK, mean);
-        }
     }
 }
+
+static void back_keys(const fi_head *h, const keys *b, const back_block *x, size_t vecs, size_t position)
+{
+    fi_vf shift[VECS], unused[VECS];
+    for (size_t v = 0; v < vecs; v++) shift[v] = fi_v_load(x->lse + v * FI_LANES);
+    scores_of(vecs, h, b, x->qt, position, b->s, NULL);
+    exponentials(vecs, b->s, b->n, shift, unused);
+    score_grads(vecs, h, b, x, position - h->first, b->s, b->t);
+    if (h->dbias) add_bias_grads(h, b->at, b->n, vecs, position, b->t);
+    if (h->dv_) add_rows(b->s, BLOCK, b->n, x->g, x->wide_g, vecs * FI_LANES, b->dv, b->wide_g, h->dv);
+    if (h->dk) add_rows(b->t, BLOCK, b->n, x->q, x->wide_q, vecs * FI_LANES, b->dk, b->wide_q, h->d);
+    if (h->dq) add_columns(vecs, b->k, b->ld_k, b->ld_copy, b->t, b->n, x->dqt, ones);
+}
+
+#include "tensor/attention_drive.h"
 
 /* ---- few queries: numbers of a row across the lanes ---- */
 
@@ -502,165 +442,10 @@ static void attend(const fi_head *h, size_t from, size_t to, float *scratch)
     if (h->n_q <= FEW && !h->dropout && h->n_k <= FI_SCRATCH_BYTES / sizeof(float) / 4)
         attend_few(h, scratch);
     else
-        attend_blocks(h, from, to, scratch);
-}
-
-/* ---- backward ---- */
-
-/* A block of queries in the backward pass, q scaled: q' and dout', then in rows of wide_q and wide_g; and dq'. */
-typedef struct back_block {
-    float *qt, *gt, *q, *g, *dqt; /* [d][BLOCK], [dv][BLOCK], [BLOCK][wide_q], [BLOCK][wide_g], [ld_copy][BLOCK] */
-    float *lse, *along;           /* [BLOCK] log sums (INFINITY behind the last query), and sums of dout * out */
-    size_t wide_q, wide_g;
-} back_block;
-
-static size_t back_block_size(const fi_head *h, const keys *b)
-{
-    return BLOCK * (h->d + h->dv + up_to(h->d, FI_LANES) + up_to(h->dv, FI_LANES) + b->ld_copy + 2);
-}
-
-static back_block back_block_at(float *memory, const fi_head *h, const keys *b)
-{
-    back_block x = {.wide_q = up_to(h->d, FI_LANES), .wide_g = up_to(h->dv, FI_LANES)};
-    x.qt = memory;
-    x.gt = x.qt + h->d * BLOCK;
-    x.q = x.gt + h->dv * BLOCK;
-    x.g = x.q + x.wide_q * BLOCK;
-    x.dqt = x.g + x.wide_g * BLOCK;
-    x.lse = x.dqt + b->ld_copy * BLOCK;
-    x.along = x.lse + BLOCK;
-    return x;
-}
-
-/* to [BLOCK][wide] = factor times n rows of x, zeros around them. */
-static void copy_block(const float *x, size_t ld, size_t n, size_t columns, float factor, float *to, size_t wide)
-{
-    for (size_t i = 0; i < BLOCK; i++)
-        for (size_t c = 0; c < wide; c++) to[i * wide + c] = i < n && c < columns ? x[i * ld + c] * factor : 0.0f;
-}
-
-static void back_begin(const fi_head *h, const keys *b, const back_block *x, size_t from, size_t n)
-{
-    const float *q = h->q + from * h->ld_q, *g = h->dout + from * h->ld_out, *out = h->out + from * h->ld_out;
-    turn_in(q, h->ld_q, n, h->d, h->scale, x->qt);
-    turn_in(g, h->ld_out, n, h->dv, dropout_scale(h), x->gt);
-    copy_block(q, h->ld_q, n, h->d, h->scale, x->q, x->wide_q);
-    copy_block(g, h->ld_out, n, h->dv, dropout_scale(h), x->g, x->wide_g);
-    memset(x->dqt, 0, b->ld_copy * BLOCK * sizeof(float));
-    for (size_t i = 0; i < BLOCK; i++) {
-        x->lse[i] = i < n ? h->lse[(from + i) * h->ld_lse] : INFINITY;
-        x->along[i] = 0;
-        for (size_t c = 0; i < n && c < h->dv; c++) x->along[i] += g[i * h->ld_out + c] * out[i * h->ld_out + c];
-    }
-}
-
-/* t [keys][BLOCK] = p (dp - along), the gradient of the scores; p = s, dp = V dout'. What is dropped leaves s and dp. */
-static void score_grads(size_t vecs, const fi_head *h, const keys *b, const back_block *x, size_t query, float *s,
-                        float *t)
-{
-    dice d[VECS];
-    for (size_t v = 0; v < vecs; v++) d[v].eighth = NONE;
-    for (size_t j = 0; j < b->n; j += ROWS) {
-        row_tile[vecs](b->v + j * b->ld_v, b->ld_v, x->gt, BLOCK, h->dv, t + j * BLOCK, BLOCK, NULL);
-        for (size_t r = j; r < j + ROWS; r++)
-            for (size_t v = 0; v < vecs; v++) {
-                size_t at = r * BLOCK + v * FI_LANES;
-                fi_vf p = fi_v_load(s + at), dp = fi_v_load(t + at);
-                if (h->dropout) {
-                    fi_vi keep = kept(h, query + v * FI_LANES, b->at[r], &d[v]);
-                    dp = fi_v_select(keep, dp, (fi_vf){0});
-                    fi_v_store(s + at, fi_v_select(keep, p, (fi_vf){0}));
-                }
-                fi_v_store(t + at, p * (dp - fi_v_load(x->along + v * FI_LANES)));
-            }
-    }
-}
-
-/* Every FI_LANES-th key at a time: then what one key adds to lies whole vectors from where the one before it did. */
-static void add_bias_grads(const fi_head *h, const keys *b, size_t vecs, size_t position, const float *t)
-{
-    for (size_t phase = 0; phase < FI_LANES; phase++)
-        for (size_t j = phase; j < b->n; j += FI_LANES)
-            for (size_t v = 0; v < vecs; v++) {
-                float *to = h->dbias + position + v * FI_LANES - b->at[j];
-                fi_v_store(to, fi_v_load(to) + fi_v_load(t + j * BLOCK + v * FI_LANES));
-            }
-}
-
-/* Room for a block of keys: probabilities, gradients of scores, of keys and of values. */
-typedef struct back_keys {
-    float *s, *t, *dk, *dv; /* [most][BLOCK] twice, [most][wide_q], [most][wide_g] */
-} back_keys;
-
-static void back_keys_of_block(const fi_head *h, const keys *b, const back_block *x, const back_keys *y, size_t vecs,
-                               size_t position)
-{
-    fi_vf shift[VECS], unused[VECS];
-    for (size_t v = 0; v < vecs; v++) shift[v] = fi_v_load(x->lse + v * FI_LANES);
-    scores_of(vecs, h, b, x->qt, position, y->s, NULL);
-    exponentials(vecs, y->s, b->n, shift, unused);
-    score_grads(vecs, h, b, x, position - h->first, y->s, y->t);
-    if (h->dbias) add_bias_grads(h, b, vecs, position, y->t);
-    if (h->dv_) add_rows(y->s, BLOCK, b->n, x->g, x->wide_g, vecs * FI_LANES, y->dv, x->wide_g, h->dv);
-    if (h->dk) add_rows(y->t, BLOCK, b->n, x->q, x->wide_q, vecs * FI_LANES, y->dk, x->wide_q, h->d);
-    if (h->dq) add_columns(vecs, b->k, b->ld_k, b->ld_copy, y->t, b->n, x->dqt, ones);
-}
-
-/* Row at[i] of x += row i of `from`. */
-static void add_rows_at(const float *from, size_t wide, const keys *b, size_t columns, float *x, size_t ld)
-{
-    for (size_t i = 0; i < b->n; i++)
-        for (size_t c = 0; c < columns; c++) x[b->at[i] * ld + c] += from[i * wide + c];
-}
-
-/* Queries that see no key gave the mean of the values: so each value gets its share of their gradients. */
-static void back_of_means(const fi_head *h, float *share)
-{
-    bool any = false;
-    memset(share, 0, h->dv * sizeof *share);
-    for (size_t i = 0; i < h->n_q; i++) {
-        if (h->lse[i * h->ld_lse] != INFINITY) continue;
-        any = true;
-        for (size_t c = 0; c < h->dv; c++) share[c] += h->dout[i * h->ld_out + c];
-    }
-    for (size_t j = 0; any && j < h->n_k; j++)
-        for (size_t c = 0; c < h->dv; c++) h->dv_[j * h->ld_v + c] += share[c] / (float)h->n_k;
+        attend_blocks(h, from, to, &(keys){0}, scratch);
 }
 
 static void attend_back(const fi_head *h, float *scratch)
 {
-    keys b;
-    float *now = scratch;
-    carve_keys(&b, h, &now);
-    const size_t wide_q = up_to(h->d, FI_LANES), wide_g = up_to(h->dv, FI_LANES);
-    back_keys y = {carve(&now, b.most * BLOCK), carve(&now, b.most * BLOCK), carve(&now, b.most * wide_q),
-                   carve(&now, b.most * wide_g)};
-    float factor[BLOCK], *share = carve(&now, h->dv);
-    for (size_t i = 0; i < BLOCK; i++) factor[i] = h->scale;
-    const size_t each = back_block_size(h, &b), step = queries_at_once(scratch, now, each);
-    for (size_t from = 0, end; from < h->n_q; from = end) {
-        end = h->n_q - from < step ? h->n_q : from + step;
-        for (size_t i = from; i < end; i += BLOCK) {
-            back_block x = back_block_at(now + (i - from) / BLOCK * each, h, &b);
-            back_begin(h, &b, &x, i, end - i < BLOCK ? end - i : BLOCK);
-        }
-        b.next = 0;
-        while (next_keys(h, keys_end(h, end), &b)) {
-            memset(y.dk, 0, up_to(b.n, ROWS) * wide_q * sizeof(float));
-            memset(y.dv, 0, up_to(b.n, ROWS) * wide_g * sizeof(float));
-            for (size_t i = from; i < end; i += BLOCK) {
-                size_t n = end - i < BLOCK ? end - i : BLOCK;
-                back_block x = back_block_at(now + (i - from) / BLOCK * each, h, &b);
-                if (h->causal && b.at[0] >= h->first + i + n) continue;
-                back_keys_of_block(h, &b, &x, &y, (n + FI_LANES - 1) / FI_LANES, h->first + i);
-            }
-            if (h->dk) add_rows_at(y.dk, wide_q, &b, h->d, h->dk, h->ld_k);
-            if (h->dv_) add_rows_at(y.dv, wide_g, &b, h->dv, h->dv_, h->ld_v);
-        }
-        for (size_t i = from; h->dq && i < end; i += BLOCK) {
-            back_block x = back_block_at(now + (i - from) / BLOCK * each, h, &b);
-            turn_out(x.dqt, factor, end - i < BLOCK ? end - i : BLOCK, h->d, h->dq + i * h->ld_q, h->ld_q, true);
-        }
-    }
-    if (h->dv_) back_of_means(h, share);
+    attend_blocks_back(h, &(keys){0}, scratch);
 }

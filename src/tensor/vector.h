@@ -25,10 +25,7 @@ typedef struct fi_vectors {
     /* dx = (add: dx +) y (dy - sum y dy), over one row */
     void (*softmax_back)(const float *y, const float *dy, float *dx, size_t n, bool add);
     float (*log_sum_exp)(const float *x, size_t n); /* of one row */
-    /* Queries from .. to of a head; scratch of FI_SCRATCH_BYTES. */
-    void (*attend)(const fi_head *head, size_t from, size_t to, float *scratch);
-    void (*attend_back)(const fi_head *head, float *scratch);
-    size_t queries; /* that attend takes together: from is to be a multiple */
+    fi_attention_kernels attention;
 } fi_vectors;
 
 /* The fastest set that this processor runs. */
@@ -36,9 +33,17 @@ const fi_vectors *fi_vectors_best(void);
 /* All sets that this processor runs, the baseline first, ended by NULL; for tests and benchmarks. */
 const fi_vectors *const *fi_vectors_all(void);
 
+/*
+ * Attention with products of that type: FI_F32, or FI_BF16, which is float too where the processor has nothing faster. All of
+ * FI_BF16 that it has, ended by NULL, for tests.
+ */
+const fi_attention_kernels *fi_attention_best(fi_dtype type);
+const fi_attention_kernels *const *fi_attention_all_bf16(void);
+
 extern const fi_vectors fi_vectors_base;
 #if defined(__x86_64__)
 extern const fi_vectors fi_vectors_avx2, fi_vectors_avx512;
+extern const fi_attention_kernels fi_attention_avx512bf16, fi_attention_amx;
 #endif
 
 #endif

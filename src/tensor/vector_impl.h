@@ -163,5 +163,6 @@ static float log_sum_exp(const float *x, size_t n)
     return top + logf(exp_sum(x, NULL, top, NULL, n));
 }
 
-const fi_vectors VECTOR_SET = {VECTOR_NAME, vector_exp,   vector_log,  vector_erf, activate,    activate_back,
-                               softmax,     softmax_back, log_sum_exp, attend,     attend_back, BLOCK};
+const fi_vectors VECTOR_SET = {
+    VECTOR_NAME,   vector_exp, vector_log,   vector_erf,  activate,
+    activate_back, softmax,    softmax_back, log_sum_exp, {VECTOR_NAME, attend, attend_back, BLOCK}};

@@ -54,6 +54,7 @@ typedef struct problem {
     size_t first, n_keys;
     const int32_t *groups; /* b rows, n_q = n_k positions */
     float dropout;         /* not with groups */
+    bool bf16;
 } problem;
 
 enum { Q, K, V, BIAS, N_PARTS };
@@ -76,6 +77,18 @@ static double *doubles(size_t n, double scale)
     return x;
 }
 
+static void round_to_bf16(double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float y = (float)x[i];
+        uint32_t bits;
+        memcpy(&bits, &y, sizeof bits);
+        bits &= 0xFFFF0000u;
+        memcpy(&y, &bits, sizeof y);
+        x[i] = y;
+    }
+}
+
 static arrays arrays_new(const problem *p)
 {
     arrays a = {.size = {p->b * p->n_q * p->heads * p->d, p->b * p->n_k * p->heads * p->d,
@@ -89,6 +102,8 @@ static arrays arrays_new(const problem *p)
     a.out = doubles(a.n_out, 0);
     a.weight = doubles(a.n_out, 1);
     a.mask = calloc(a.n_mask + 1, sizeof *a.mask);
+    for (int i = 0; p->bf16 && i < N_PARTS; i++) round_to_bf16(a.in[i], a.size[i]);
+    if (p->bf16) round_to_bf16(a.weight, a.n_out);
     for (size_t i = 0; i < a.n_mask; i++) {
         size_t row = i / p->n_k, at = i % p->n_k, n = p->n_k;
         bool hidden = p->mask == LEFT_PADDED ? at < (row * 7 + n / 3) % n
@@ -243,6 +258,7 @@ static result run_graph(const problem *p, const arrays *a, size_t threads, bool 
     fi_attention settings = {
         .heads = p->heads, .scale = p->scale, .causal = p->causal, .groups = p->groups, .dropout = p->dropout};
     fi_graph_seed(g, 5, (uint64_t)6 << 32 | 7);
+    if (p->bf16) fi_graph_products(g, FI_BF16);
     if (p->cached) settings.first = &p->first, settings.n_keys = &p->n_keys;
     fi_node *out = fi_attend(g, in[Q], in[K], in[V], mask, in[BIAS], &settings);
     CHECK(out);
@@ -275,19 +291,31 @@ static void check_close(const char *what, const problem *p, const float *got, co
                      (double)got[i], want[i]);
 }
 
+/*
+ * Float sums of up to a thousand products, scores of some tens in the exponent. With bf16 products the inputs are such numbers
+ * here, and weights and gradients of scores are rounded to 8 bits: 2^-9 of each, two of them in a row.
+ */
+static double out_tolerance(const problem *p)
+{
+    return p->bf16 ? 4e-3 : 1e-5;
+}
+static double grad_tolerance(const problem *p)
+{
+    return p->bf16 ? 8e-3 : 3e-5;
+}
+
 static void check_problem(const problem *p)
 {
     static const char *const name[N_PARTS] = {"dq", "dk", "dv", "dbias"};
     arrays a = arrays_new(p);
     oracle(p, &a, true);
     result one = run_graph(p, &a, 1, true), two = run_graph(p, &a, 2, true), inference = run_graph(p, &a, 2, false);
-    /* float sums of up to a thousand products, scores of some tens in the exponent */
-    check_close("out", p, one.out, a.out, a.n_out, 1e-5);
+    check_close("out", p, one.out, a.out, a.n_out, out_tolerance(p));
     CHECK(memcmp(one.out, two.out, a.n_out * sizeof(float)) == 0);
     if (!p->dropout) CHECK(memcmp(one.out, inference.out, a.n_out * sizeof(float)) == 0);
     for (int i = 0; i < N_PARTS; i++) {
         if (!a.size[i]) continue;
-        check_close(name[i], p, one.grad[i], a.grad[i], a.size[i], 3e-5);
+        check_close(name[i], p, one.grad[i], a.grad[i], a.size[i], grad_tolerance(p));
         CHECK(memcmp(one.grad[i], two.grad[i], a.size[i] * sizeof(float)) == 0);
     }
     result_free(&one);
@@ -431,6 +459,46 @@ TEST(long_sequences)
     check_problem(&p);
 }
 
+TEST(attention_with_bf16_products_on_awkward_shapes)
+{
+    static const size_t lengths[][2] = {{5, 5}, {9, 31}, {33, 49}, {65, 127}, {130, 100}, {20, 300}};
+    static const size_t widths[][2] = {{16, 16}, {20, 33}, {64, 64}, {100, 17}, {7, 5}};
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++)
+        for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
+            for (int kind = 0; kind < 8; kind++) {
+                problem p = {.b = 2,
+                             .heads = 1 + w % 3,
+                             .n_q = lengths[l][0],
+                             .n_k = lengths[l][1],
+                             .d = widths[w][0],
+                             .dv = widths[w][1],
+                             .scale = w % 2 ? 1.0f : 0.25f, /* powers of two round nothing */
+                             .mask = (mask_kind)(kind % 4),
+                             .bias = kind >= 4,
+                             .causal = kind % 3 == 1,
+                             .dropout = kind % 3 == 2 ? 0.5f : 0,
+                             .bf16 = true};
+                check_problem(&p);
+            }
+    problem p = {
+        .b = 1, .heads = 1, .n_q = 700, .n_k = 700, .d = 64, .dv = 64, .scale = 0.25f, .bias = true, .bf16 = true};
+    check_problem(&p);
+    p.causal = true;
+    check_problem(&p);
+    static int32_t all_one[40];
+    p = (problem){.b = 40,
+                  .heads = 2,
+                  .n_q = 3,
+                  .n_k = 3,
+                  .d = 64,
+                  .dv = 64,
+                  .scale = 0.25f,
+                  .mask = HOLES,
+                  .groups = all_one,
+                  .bf16 = true};
+    check_problem(&p);
+}
+
 /* ---- dropout ---- */
 
 TEST(the_mean_over_many_masks_is_attention_without_dropout)
@@ -531,7 +599,7 @@ TEST(a_dropout_of_nothing_changes_no_bit_and_of_everything_is_refused)
 /* ---- the kernels of every instruction set, head by head ---- */
 
 /* All heads of a problem without groups: forward, and if r has room for gradients backward. */
-static void run_heads(const fi_vectors *v, const problem *p, arrays *a, float *const in[N_PARTS], result *r,
+static void run_heads(const fi_attention_kernels *v, const problem *p, arrays *a, float *const in[N_PARTS], result *r,
                       float *scratch)
 {
     const size_t n_bias = distances(p) + FI_HEAD_PAD;
@@ -605,27 +673,33 @@ TEST(the_kernels_of_every_instruction_set_agree_with_the_plain_formula)
          .first = 40,
          .n_keys = 41},
         {.b = 2, .heads = 1, .n_q = 3, .n_k = 50, .d = 5, .dv = 3, .scale = 1, .mask = NOTHING_SEEN},
-        {.b = 2, .heads = 2, .n_q = 100, .n_k = 150, .d = 8, .dv = 8, .scale = 1, .mask = HOLES, .dropout = 0.3f},
+        {.b = 2, .heads = 2, .n_q = 100, .n_k = 150, .d = 8, .dv = 8, .scale = 1, .mask = HOLES, .dropout = 0.5f},
         {.b = 1, .heads = 1, .n_q = 30, .n_k = 40, .d = 1024, .dv = 1000, .scale = 0.05f},
     };
     float *scratch = fi_aligned_alloc(FI_SCRATCH_BYTES, 1);
-    for (size_t t = 0; t < sizeof all / sizeof *all; t++) {
-        arrays a = arrays_new(&all[t]);
-        oracle(&all[t], &a, true);
+    const fi_attention_kernels *kernels[8];
+    size_t n_float = 0, n = 0;
+    for (const fi_vectors *const *v = fi_vectors_all(); *v; v++) kernels[n++] = &(*v)->attention;
+    n_float = n;
+    for (const fi_attention_kernels *const *v = fi_attention_all_bf16(); *v; v++) kernels[n++] = *v;
+    for (size_t t = 0; t < n * (sizeof all / sizeof *all); t++) {
+        problem p = all[t / n];
+        p.bf16 = t % n >= n_float;
+        if (p.bf16) p.scale = 0.25f; /* rounds nothing */
+        arrays a = arrays_new(&p);
+        oracle(&p, &a, true);
         float *in[N_PARTS];
+        result r = {.out = calloc(a.n_out + 1, sizeof(float))};
         for (int part = 0; part < N_PARTS; part++) {
             in[part] = malloc((a.size[part] + 1) * sizeof(float));
             for (size_t i = 0; i < a.size[part]; i++) in[part][i] = (float)a.in[part][i];
+            r.grad[part] = calloc(a.size[part] + 1, sizeof(float));
         }
-        for (const fi_vectors *const *v = fi_vectors_all(); *v; v++) {
-            result r = {.out = calloc(a.n_out + 1, sizeof(float))};
-            for (int part = 0; part < N_PARTS; part++) r.grad[part] = calloc(a.size[part] + 1, sizeof(float));
-            run_heads(*v, &all[t], &a, in, &r, scratch);
-            check_close((*v)->name, &all[t], r.out, a.out, a.n_out, 1e-5);
-            for (int part = 0; part < N_PARTS; part++)
-                check_close((*v)->name, &all[t], r.grad[part], a.grad[part], a.size[part], 3e-5);
-            result_free(&r);
-        }
+        run_heads(kernels[t % n], &p, &a, in, &r, scratch);
+        check_close(kernels[t % n]->name, &p, r.out, a.out, a.n_out, out_tolerance(&p));
+        for (int part = 0; part < N_PARTS; part++)
+            check_close(kernels[t % n]->name, &p, r.grad[part], a.grad[part], a.size[part], grad_tolerance(&p));
+        result_free(&r);
         for (int part = 0; part < N_PARTS; part++) free(in[part]);
         arrays_free(&a);
     }
@@ -633,12 +707,19 @@ TEST(the_kernels_of_every_instruction_set_agree_with_the_plain_formula)
 }
 
 /* A row computed alone, with others, and padded further has the same bits. */
-TEST(rows_do_not_depend_on_their_mates_nor_on_padding)
+static void check_mates(bool bf16)
 {
     enum { HEADS = 2, D = 16, N = 70, MORE = 37, LONG = N + MORE };
-    problem alone = {.b = 1, .heads = HEADS, .n_q = N, .n_k = N, .d = D, .dv = D, .scale = 0.25f},
-            mates = {
-                .b = 3, .heads = HEADS, .n_q = LONG, .n_k = LONG, .d = D, .dv = D, .scale = 0.25f, .mask = LEFT_PADDED};
+    problem alone = {.b = 1, .heads = HEADS, .n_q = N, .n_k = N, .d = D, .dv = D, .scale = 0.25f, .bf16 = bf16},
+            mates = {.b = 3,
+                     .heads = HEADS,
+                     .n_q = LONG,
+                     .n_k = LONG,
+                     .d = D,
+                     .dv = D,
+                     .scale = 0.25f,
+                     .mask = LEFT_PADDED,
+                     .bf16 = bf16};
     arrays a = arrays_new(&alone), b = arrays_new(&mates);
     const size_t row = HEADS * D;
     for (size_t i = 0; i < LONG; i++) b.mask[LONG + i] = i < MORE ? 0.0f : 1.0f; /* the second row of the batch */
@@ -650,6 +731,12 @@ TEST(rows_do_not_depend_on_their_mates_nor_on_padding)
     result_free(&many);
     arrays_free(&a);
     arrays_free(&b);
+}
+
+TEST(rows_do_not_depend_on_their_mates_nor_on_padding)
+{
+    check_mates(false);
+    check_mates(true);
 }
 
 /* A group computed alone and among others has the same bits. */
@@ -905,6 +992,7 @@ int main(void)
         cmocka_unit_test(cached_decoding_sees_the_keys_so_far),
         cmocka_unit_test(groups_attend_along_the_first_dimension),
         cmocka_unit_test(long_sequences),
+        cmocka_unit_test(attention_with_bf16_products_on_awkward_shapes),
         cmocka_unit_test(the_mean_over_many_masks_is_attention_without_dropout),
         cmocka_unit_test(the_share_of_weights_dropped_is_the_one_asked_for),
         cmocka_unit_test(a_dropout_of_nothing_changes_no_bit_and_of_everything_is_refused),
