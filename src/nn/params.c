@@ -3,7 +3,9 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "tensor/kernels.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,32 +65,33 @@ static void stored_shape(const fi_param *param, size_t *shape)
     for (int i = 2; i < param->n_dims; i++) shape[i] = param->shape[i - 1];
 }
 
-static void order_filter(const float *file, const fi_param *param)
+static void order_filter(const float *file, const fi_param *param, float *out)
 {
     const size_t in = param->shape[param->n_dims - 1], filter = param->shape[0] ? param->size / param->shape[0] : 0;
     const size_t taps = in ? filter / in : 0;
     for (size_t o = 0; o < param->size; o += filter)
         for (size_t i = 0; i < in; i++)
-            for (size_t t = 0; t < taps; t++) param->value[o + t * in + i] = file[o + i * taps + t];
+            for (size_t t = 0; t < taps; t++) out[o + t * in + i] = file[o + i * taps + t];
 }
 
-static void turn(const float *file, const fi_param *param)
+static void turn(const float *file, const fi_param *param, float *out)
 {
     const size_t rows = param->shape[0], columns = param->shape[1];
     for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < columns; j++) param->value[i * columns + j] = file[j * rows + i];
+        for (size_t j = 0; j < columns; j++) out[i * columns + j] = file[j * rows + i];
 }
 
 /* The stored numbers of a parameter, as the network has them. */
-static ftl_status read_stored(const fi_weights *weights, const fi_stored *stored, const fi_param *param, ftl_error *err)
+static ftl_status read_stored(const fi_weights *weights, const fi_stored *stored, const fi_param *param, float *out,
+                              ftl_error *err)
 {
     const fi_role role = role_of(param);
-    if (role != FI_ROLE_FILTER && role != FI_ROLE_TURNED) return fi_stored_read(weights, stored, param->value, err);
+    if (role != FI_ROLE_FILTER && role != FI_ROLE_TURNED) return fi_stored_read(weights, stored, out, err);
     float *file = fi_alloc(param->size, sizeof *file);
     if (!file) return fi_fail_memory(err);
     ftl_status st = fi_stored_read(weights, stored, file, err);
-    if (!st && role == FI_ROLE_FILTER) order_filter(file, param);
-    if (!st && role == FI_ROLE_TURNED) turn(file, param);
+    if (!st && role == FI_ROLE_FILTER) order_filter(file, param, out);
+    if (!st && role == FI_ROLE_TURNED) turn(file, param, out);
     fi_free(file);
     return st;
 }
@@ -142,33 +145,134 @@ static ftl_status check_all(const fi_params *params, const fi_weights *weights, 
     return st;
 }
 
-static ftl_status load_one(fi_params *params, fi_engine *engine, const fi_weights *weights, fi_param *p,
-                           fi_dtype precision, ftl_error *err)
+/* ---- loading for inference: all memory in one block, filled in parts by all threads ---- */
+
+/* Some rows of a parameter, or all of it at once where its file has no rows to give. */
+typedef struct part {
+    fi_param *param;
+    const fi_stored *stored;
+    size_t first, n;
+    bool whole;
+} part;
+
+typedef struct loading {
+    fi_engine *engine;
+    const fi_weights *weights;
+    part *parts;
+    size_t n, room;
+    pthread_mutex_t lock;
+    size_t failed_at; /* the first part that failed, and why: */
+    ftl_error error;
+} loading;
+
+static bool has_values(const fi_param *p)
 {
-    fi_role role = role_of(p);
-    const fi_stored *stored = fi_weights_find(weights, p->name);
-    p->value = fi_aligned_alloc(p->size, sizeof *p->value);
-    if (!p->value) return fi_fail_memory(err);
-    ftl_status st = read_stored(weights, stored, p, err);
-    const bool only_packed = role == FI_ROLE_MATRIX || role == FI_ROLE_TURNED;
-    if (!st && (only_packed || role == FI_ROLE_BOTH))
-        st = fi_pack(engine, precision, p->shape[1], p->shape[0], p->value, p->shape[1], true, &p->packed, err);
-    if (st) return st;
-    fi_weights_forget(weights, stored);
-    if (only_packed) {
-        fi_aligned_free(p->value);
-        p->value = NULL;
+    return role_of(p) != FI_ROLE_MATRIX && role_of(p) != FI_ROLE_TURNED;
+}
+
+static bool is_packed(const fi_param *p)
+{
+    return !has_values(p) || role_of(p) == FI_ROLE_BOTH;
+}
+
+static size_t value_bytes(const fi_param *p)
+{
+    return has_values(p) ? (p->size * sizeof(float) + 63) / 64 * 64 : 0;
+}
+
+/* Places for the values and the packing of every parameter in one block. */
+static ftl_status place_all(fi_params *params, fi_dtype precision, ftl_error *err)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < params->n; i++) {
+        const fi_param *p = params->item[i];
+        bytes += value_bytes(p) + (is_packed(p) ? fi_packed_bytes(precision, p->shape[1], p->shape[0]) : 0);
     }
-    params->bytes += (p->value ? p->size * sizeof *p->value : 0) + (p->packed ? p->packed->bytes : 0);
+    char *at = params->block = fi_aligned_alloc_large(bytes);
+    ftl_status st = at ? FTL_OK : fi_fail_memory(err);
+    for (size_t i = 0; i < params->n && !st; i++) {
+        fi_param *p = params->item[i];
+        if (has_values(p)) p->value = (float *)(void *)at;
+        at += value_bytes(p);
+        if (!is_packed(p)) continue;
+        st = fi_packed_new(precision, p->shape[1], p->shape[0], at, &p->packed, err);
+        if (!st) at += p->packed->bytes;
+    }
+    params->bytes = bytes;
+    return st;
+}
+
+/* Parts of about a megabyte, whole panels of those that are packed. */
+static ftl_status add_parts(loading *w, fi_param *p, ftl_error *err)
+{
+    enum { NUMBERS = 1 << 18 };
+    const fi_stored *stored = fi_weights_find(w->weights, p->name);
+    const size_t rows = p->n_dims ? p->shape[0] : 1, row = rows ? p->size / rows : 0;
+    const size_t unit = is_packed(p) ? FI_PANEL : 1;
+    const bool fits = has_values(p) || unit * row <= FI_SCRATCH_BYTES / sizeof(float);
+    part one = {.param = p, .stored = stored, .n = rows};
+    one.whole = !fi_stored_has_rows(stored) || !fits || role_of(p) == FI_ROLE_FILTER || role_of(p) == FI_ROLE_TURNED;
+    if (!one.whole && row) {
+        one.n = NUMBERS / row / unit * unit;
+        if (one.n < unit) one.n = unit;
+    }
+    for (; one.first < rows; one.first += one.n) {
+        if (one.n > rows - one.first) one.n = rows - one.first;
+        if (fi_grow(&w->parts, &w->room, w->n + 1, sizeof *w->parts)) return fi_fail_memory(err);
+        w->parts[w->n++] = one;
+    }
     return FTL_OK;
+}
+
+static ftl_status load_whole(loading *w, const part *one, ftl_error *err)
+{
+    const fi_param *p = one->param;
+    float *own = p->value ? NULL : fi_alloc(p->size, sizeof *own), *values = p->value ? p->value : own;
+    ftl_status st = values ? read_stored(w->weights, one->stored, p, values, err) : fi_fail_memory(err);
+    if (!st && p->packed) fi_pack_rows(w->engine, p->packed, 0, p->shape[0], values, p->shape[1]);
+    fi_free(own);
+    return st;
+}
+
+static ftl_status load_rows(loading *w, const part *one, float *scratch, ftl_error *err)
+{
+    const fi_param *p = one->param;
+    const size_t row = p->size / p->shape[0];
+    float *values = p->value ? p->value + one->first * row : scratch;
+    ftl_status st = fi_stored_read_rows(w->weights, one->stored, one->first, one->n, values, err);
+    if (!st && p->packed) fi_pack_rows(w->engine, p->packed, one->first, one->n, values, row);
+    return st;
+}
+
+/* Of many failures the first in order is told. */
+static void load_part(void *user, size_t i, float *scratch)
+{
+    loading *w = user;
+    const part *one = &w->parts[i];
+    ftl_error error;
+    if (!(one->whole ? load_whole(w, one, &error) : load_rows(w, one, scratch, &error))) return;
+    pthread_mutex_lock(&w->lock);
+    if (i < w->failed_at) {
+        w->failed_at = i;
+        w->error = error;
+    }
+    pthread_mutex_unlock(&w->lock);
 }
 
 ftl_status fi_params_load(fi_params *params, fi_engine *engine, const fi_weights *weights, fi_dtype precision,
                           ftl_error *err)
 {
+    loading w = {.engine = engine, .weights = weights, .failed_at = SIZE_MAX};
     ftl_status st = check_all(params, weights, err);
-    for (size_t i = 0; i < params->n && !st; i++)
-        st = load_one(params, engine, weights, params->item[i], precision, err);
+    if (!st) st = place_all(params, precision, err);
+    for (size_t i = 0; i < params->n && !st; i++) st = add_parts(&w, params->item[i], err);
+    if (!st) {
+        pthread_mutex_init(&w.lock, NULL);
+        fi_engine_run(engine, w.n, load_part, &w);
+        pthread_mutex_destroy(&w.lock);
+        if (w.failed_at < SIZE_MAX) st = fi_fail(err, w.error.code, "%s", w.error.message);
+    }
+    fi_free(w.parts);
     return st;
 }
 
@@ -198,7 +302,8 @@ ftl_status fi_params_read(fi_params *params, const fi_weights *weights, ftl_erro
 {
     ftl_status st = check_all(params, weights, err);
     for (size_t i = 0; i < params->n && !st; i++)
-        st = read_stored(weights, fi_weights_find(weights, params->item[i]->name), params->item[i], err);
+        st = read_stored(weights, fi_weights_find(weights, params->item[i]->name), params->item[i],
+                         params->item[i]->value, err);
     return st;
 }
 
@@ -206,13 +311,13 @@ void fi_params_release(fi_params *params)
 {
     for (size_t i = 0; i < params->n; i++) {
         fi_param *p = params->item[i];
-        if (!params->values) fi_aligned_free(p->value);
         fi_packed_free(p->packed);
         fi_packed_free(p->packed_back);
         fi_free((char *)(uintptr_t)p->name);
         fi_free(p);
     }
     fi_free(params->item);
+    fi_aligned_free(params->block);
     fi_aligned_free(params->values);
     fi_aligned_free(params->grads);
     *params = (fi_params){0};

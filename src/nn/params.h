@@ -8,7 +8,8 @@
 typedef struct fi_params {
     fi_param **item; /* [n] stable addresses, in order of declaration */
     size_t n, capacity;
-    float *values, *grads; /* the blocks of a network in training; NULL in inference */
+    void *block;           /* values and packings of a network in inference */
+    float *values, *grads; /* the blocks of one in training */
     size_t size;           /* numbers in all */
     size_t bytes;          /* memory of values and packings */
     bool failed;           /* a declaration ran out of memory */

@@ -6,6 +6,7 @@
 #include "tensor/onednn.h"
 
 #include <stdint.h>
+#include <sys/mman.h>
 
 enum { ALIGNMENT = 64 };
 
@@ -18,6 +19,19 @@ void *fi_aligned_alloc(size_t count, size_t size)
     uintptr_t aligned = ((uintptr_t)block + sizeof(void *) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     ((void **)aligned)[-1] = block;
     return (void *)aligned;
+}
+
+void *fi_aligned_alloc_large(size_t bytes)
+{
+    enum { LARGE_PAGE = 2 << 20 };
+    char *block = fi_aligned_alloc(bytes, 1);
+#ifdef MADV_HUGEPAGE
+    const uintptr_t begin = ((uintptr_t)block + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE,
+                    end = ((uintptr_t)block + bytes) / LARGE_PAGE * LARGE_PAGE;
+    if (block && begin < end)
+        madvise((void *)begin, end - begin, MADV_HUGEPAGE); /* a wish: what it answers is no matter */
+#endif
+    return block;
 }
 
 void fi_aligned_free(void *block)

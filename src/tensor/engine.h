@@ -29,6 +29,8 @@ void fi_engine_run(fi_engine *engine, size_t n, void (*fn)(void *user, size_t i,
 
 /* 64-byte aligned memory through fi_alloc's bookkeeping; NULL without memory or on overflow. Goes to fi_aligned_free. */
 void *fi_aligned_alloc(size_t count, size_t size);
+/* The same for a block that is large and used whole: in large pages where the system has them. */
+void *fi_aligned_alloc_large(size_t bytes);
 void fi_aligned_free(void *block);
 
 #endif

@@ -20,7 +20,8 @@ typedef struct fi_packed {
     float *scale;                     /* [n], FI_I8 only */
     int32_t *col_sum;                 /* [n], FI_I8 only: what the offset of unsigned activations adds */
     struct fi_onednn_weights *onednn; /* the same once more, as oneDNN wants it, or NULL */
-    size_t bytes;                     /* of all that */
+    size_t bytes;                     /* of all that; all but oneDNN's lies in one block at `panels` */
+    bool borrowed;                    /* the block is not its own */
 } fi_packed;
 
 /*
@@ -29,6 +30,15 @@ typedef struct fi_packed {
  */
 ftl_status fi_pack(const fi_engine *engine, fi_dtype type, size_t k, size_t n, const float *b, size_t ldb,
                    bool transposed, fi_packed **out, ftl_error *err);
+/*
+ * The same in parts, for what is read in parts: first the room, in `memory` of fi_packed_bytes() that is 64-byte aligned
+ * and outlives it, or (NULL) in its own; then, in any order and by many threads, all rows of b, which is [n, k]: n of them
+ * from number `first` on, a multiple of FI_PANEL (tensor/kernels.h), as n is but for the last ones. Then it is finished.
+ */
+size_t fi_packed_bytes(fi_dtype type, size_t k, size_t n);
+ftl_status fi_packed_new(fi_dtype type, size_t k, size_t n, void *memory, fi_packed **out, ftl_error *err);
+void fi_pack_rows(const fi_engine *engine, fi_packed *packed, size_t first, size_t n, const float *b, size_t ldb);
+ftl_status fi_packed_finish(const fi_engine *engine, fi_packed *packed, ftl_error *err);
 /* As fi_pack, into the same memory again (the same k, n and type): weights that an optimiser has moved. */
 void fi_repack(fi_engine *engine, fi_packed *packed, const float *b, size_t ldb, bool transposed);
 /* B back as float, [k, n] (of rounded weights: the rounded values). */

@@ -61,9 +61,10 @@ typedef struct packing {
     const float *b;
     size_t ldb;
     bool transposed;
+    size_t first; /* column of the packed matrix that b begins with */
 } packing;
 
-/* The largest magnitude of every column. */
+/* The largest magnitude of every column, counted from where b begins. */
 static void largest_of(const packing *w, size_t j0, size_t cols, float *most)
 {
     const size_t k = w->packed->k;
@@ -88,11 +89,11 @@ static void pack_one(void *user, size_t panel, float *scratch)
     float inverse[FI_PANEL];
     (void)scratch;
     if (to->type == FI_I8) {
-        largest_of(w, j0, cols, to->scale + j0);
+        largest_of(w, j0 - w->first, cols, to->scale + j0);
         for (size_t j = 0; j < cols; j++) inverse[j] = fi_int8_scale(&to->scale[j0 + j]);
     }
-    fi_pack_panel(w->set, to->type, w->b, w->ldb, w->transposed, 0, to->k, j0, cols, to->type == FI_I8 ? inverse : NULL,
-                  out);
+    fi_pack_panel(w->set, to->type, w->b, w->ldb, w->transposed, 0, to->k, j0 - w->first, cols,
+                  to->type == FI_I8 ? inverse : NULL, out);
     for (size_t j = 0; j < cols && to->type == FI_I8; j++) {
         to->col_sum[j0 + j] = 0;
         for (size_t l = 0; l < fi_panel_lanes(to->type, to->k); l++)
@@ -100,8 +101,18 @@ static void pack_one(void *user, size_t panel, float *scratch)
     }
 }
 
-ftl_status fi_pack(const fi_engine *engine, fi_dtype type, size_t k, size_t n, const float *b, size_t ldb,
-                   bool transposed, fi_packed **out, ftl_error *err)
+static size_t round_up(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+size_t fi_packed_bytes(fi_dtype type, size_t k, size_t n)
+{
+    const size_t panels = (n + FI_PANEL - 1) / FI_PANEL * fi_panel_lanes(type, k) * FI_PANEL * sizeof(uint32_t);
+    return round_up(panels) + (type == FI_I8 ? 2 * round_up(n * sizeof(float)) : 0);
+}
+
+ftl_status fi_packed_new(fi_dtype type, size_t k, size_t n, void *memory, fi_packed **out, ftl_error *err)
 {
     *out = NULL;
     if (type == FI_I8 && k > MAX_K_I8)
@@ -109,34 +120,44 @@ ftl_status fi_pack(const fi_engine *engine, fi_dtype type, size_t k, size_t n, c
                        MAX_K_I8);
     fi_packed *packed = fi_calloc(1, sizeof *packed);
     if (!packed) return fi_fail_memory(err);
-    *packed = (fi_packed){.type = type, .k = k, .n = n};
-    size_t panel = fi_panel_lanes(type, k) * FI_PANEL * sizeof(uint32_t);
-    packed->panels = fi_aligned_alloc(n_panels(packed), panel);
-    packed->bytes = n_panels(packed) * panel;
-    bool complete = packed->panels;
-    if (type == FI_I8) {
-        packed->scale = fi_aligned_alloc(n, sizeof *packed->scale);
-        packed->col_sum = fi_aligned_alloc(n, sizeof *packed->col_sum);
-        packed->bytes += n * (sizeof *packed->scale + sizeof *packed->col_sum);
-        complete = complete && packed->scale && packed->col_sum;
-    }
-    if (!complete) {
+    *packed = (fi_packed){.type = type, .k = k, .n = n, .bytes = fi_packed_bytes(type, k, n), .borrowed = memory};
+    packed->panels = memory ? memory : fi_aligned_alloc(packed->bytes, 1);
+    if (!packed->panels) {
         fi_packed_free(packed);
         return fi_fail_memory(err);
     }
-    packing work = {engine->k, packed, b, ldb, transposed};
-    for (size_t i = 0; i < n_panels(packed); i++) pack_one(&work, i, NULL);
-    ftl_status st = engine->onednn ? fi_onednn_pack(engine->onednn, packed, b, ldb, transposed, err) : FTL_OK;
-    if (st)
-        fi_packed_free(packed);
-    else
-        *out = packed;
+    if (type == FI_I8) {
+        const size_t row = round_up(n * sizeof(float));
+        packed->scale = (float *)(void *)((char *)packed->panels + packed->bytes - 2 * row);
+        packed->col_sum = (int32_t *)(void *)((char *)packed->panels + packed->bytes - row);
+    }
+    *out = packed;
+    return FTL_OK;
+}
+
+void fi_pack_rows(const fi_engine *engine, fi_packed *packed, size_t first, size_t n, const float *b, size_t ldb)
+{
+    const packing work = {engine->k, packed, b, ldb, true, first};
+    for (size_t i = first / FI_PANEL; i * FI_PANEL < first + n; i++) pack_one((void *)(uintptr_t)&work, i, NULL);
+}
+
+ftl_status fi_pack(const fi_engine *engine, fi_dtype type, size_t k, size_t n, const float *b, size_t ldb,
+                   bool transposed, fi_packed **out, ftl_error *err)
+{
+    ftl_status st = fi_packed_new(type, k, n, NULL, out, err);
+    if (st) return st;
+    packing work = {engine->k, *out, b, ldb, transposed, 0};
+    for (size_t i = 0; i < n_panels(*out); i++) pack_one(&work, i, NULL);
+    st = engine->onednn ? fi_onednn_pack(engine->onednn, *out, b, ldb, transposed, err) : FTL_OK;
+    if (!st) return FTL_OK;
+    fi_packed_free(*out);
+    *out = NULL;
     return st;
 }
 
 void fi_repack(fi_engine *engine, fi_packed *packed, const float *b, size_t ldb, bool transposed)
 {
-    packing work = {engine->k, packed, b, ldb, transposed};
+    packing work = {engine->k, packed, b, ldb, transposed, 0};
     fi_engine_run(engine, n_panels(packed), pack_one, &work);
     if (packed->onednn && (!engine->onednn || fi_onednn_pack(engine->onednn, packed, b, ldb, transposed, NULL))) {
         fi_onednn_weights_free(packed->onednn); /* the old ones would be wrong */
@@ -160,12 +181,21 @@ void fi_unpack(const fi_packed *packed, float *b)
         for (size_t j = 0; j < packed->n; j++) b[i * packed->n + j] = number_at(packed, i, j);
 }
 
+ftl_status fi_packed_finish(const fi_engine *engine, fi_packed *packed, ftl_error *err)
+{
+    if (!engine->onednn) return FTL_OK;
+    float *b = fi_alloc(packed->k * packed->n, sizeof *b);
+    if (!b) return fi_fail_memory(err);
+    fi_unpack(packed, b);
+    ftl_status st = fi_onednn_pack(engine->onednn, packed, b, packed->n, false, err);
+    fi_free(b);
+    return st;
+}
+
 void fi_packed_free(fi_packed *packed)
 {
     if (!packed) return;
-    fi_aligned_free(packed->panels);
-    fi_aligned_free(packed->scale);
-    fi_aligned_free(packed->col_sum);
+    if (!packed->borrowed) fi_aligned_free(packed->panels);
     fi_onednn_weights_free(packed->onednn);
     fi_free(packed);
 }

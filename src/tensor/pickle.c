@@ -37,8 +37,7 @@ typedef enum value_kind {
 
 typedef struct storage {
     fi_dtype type;
-    const unsigned char *data;
-    size_t n;
+    size_t at, n; /* byte of the file, numbers */
 } storage;
 
 typedef struct value {
@@ -46,7 +45,7 @@ typedef struct value {
     uint32_t size; /* of TEXT */
     union {
         int64_t integer;     /* BOOLEAN, INTEGER; GLOBAL: which */
-        const char *text;    /* in the file */
+        const char *text;    /* in the program */
         struct items *items; /* TUPLE, LIST, DICT: key, value, key, value */
         const storage *storage;
         const fi_stored *tensor;
@@ -82,7 +81,7 @@ static const struct global {
 
 /* ---- the machine ---- */
 
-enum { MAX_STACK = 1 << 16, CHUNK_BYTES = 1 << 14, SPARE_BYTES = 1 << 20, BYTES_PER_BYTE = 4 };
+enum { MAX_STACK = 1 << 16, CHUNK_BYTES = 1 << 14 };
 
 typedef struct chunk {
     struct chunk *next;
@@ -90,16 +89,16 @@ typedef struct chunk {
 } chunk;
 
 typedef struct machine {
-    const fi_weight_file *file;
+    fi_weight_file *file;
     fi_zip zip;
-    const char *top; /* "archive/", in the file */
+    const char *top; /* "archive/", in the ZIP directory */
     size_t top_size;
-    const unsigned char *begin, *at, *end; /* the program, and what is left of it */
+    unsigned char *program;                /* data.pkl */
+    const unsigned char *begin, *at, *end; /* of it, and where the machine is */
     value *stack, *memo;
     size_t n_stack, room_stack, n_memo, room_memo;
     chunk *chunks;
-    size_t budget; /* bytes that chunks, memo and tensors found may still take */
-    fi_buf entry;  /* name of an entry */
+    fi_buf entry; /* name of an entry */
     ftl_error *err;
 } machine;
 
@@ -120,10 +119,7 @@ static ftl_status confused(machine *m, const char *what)
 
 static ftl_status charge(machine *m, size_t bytes)
 {
-    if (bytes > m->budget)
-        return refuse(m, "data.pkl asks for more memory than its file justifies; it is not what it seems");
-    m->budget -= bytes;
-    return FTL_OK;
+    return fi_weight_file_charge(m->file, bytes, m->err);
 }
 
 /* Memory until the end, cleared. */
@@ -147,10 +143,11 @@ static ftl_status take(machine *m, size_t bytes, void **out)
 
 static ftl_status push(machine *m, value v)
 {
+    const size_t room = m->room_stack;
     if (m->n_stack == MAX_STACK) return confused(m, "the stack runs over");
     if (fi_grow(&m->stack, &m->room_stack, m->n_stack + 1, sizeof v)) return fi_fail_memory(m->err);
     m->stack[m->n_stack++] = v;
-    return FTL_OK;
+    return charge(m, (m->room_stack - room) * sizeof v);
 }
 
 /* The topmost value, which must be of a kind. */
@@ -397,7 +394,7 @@ static ftl_status find_entry(machine *m, const char *folder, const char *name, s
     fi_buf_put(&m->entry, name, n);
     if (m->entry.failed) return fi_fail_memory(m->err);
     *out = fi_zip_find(&m->zip, m->entry.data, m->entry.size);
-    if (*out && !(*out)->data)
+    if (*out && !(*out)->stored)
         return refuse(m,
                       "entry '%s' is compressed or encrypted; unpack the archive and store it, or save it again by "
                       "torch.save",
@@ -428,7 +425,7 @@ static ftl_status push_storage(machine *m)
     void *made = NULL;
     st = take(m, sizeof(storage), &made);
     if (st) return st;
-    *(storage *)made = (storage){type, entry->data, n};
+    *(storage *)made = (storage){type, entry->at, n};
     return push(m, (value){.kind = STORAGE, .storage = made});
 }
 
@@ -471,7 +468,7 @@ static ftl_status push_tensor(machine *m, const items *arguments)
     if (!fi_stored_layout(t, &bytes) || !fits(t, stride, (size_t)v[1].integer, v[0].storage))
         return confused(m, "a tensor leaves its storage, or repeats it (save it contiguous)");
     if (t->size) memcpy(t->stride, stride, sizeof stride);
-    t->data = v[0].storage->data + (size_t)v[1].integer * fi_dtype_size(t->type);
+    t->at = v[0].storage->at + (size_t)v[1].integer * fi_dtype_size(t->type);
     return push(m, (value){.kind = TENSOR, .tensor = t});
 }
 
@@ -611,9 +608,10 @@ static ftl_status collect(machine *m, fi_weights *weights, bool swapped)
         if (name->kind != TEXT || state->v[i + 1].kind != TENSOR) continue; /* a step count, a name */
         if (!fi_utf8_valid(name->text, name->size))
             return refuse(m, "the name of tensor '%s' is not UTF-8", fi_excerpt(name->text, name->size, shown));
-        st = charge(m, sizeof(fi_entry) + name->size); /* one long name may stand for many tensors */
+        st = charge(m, name->size + 1); /* one long name may stand for many tensors */
         if (st) return st;
-        st = fi_weights_add(weights, m->file, name->text, name->size, state->v[i + 1].tensor, swapped, m->err);
+        st = fi_weights_add(weights, m->file, fi_strndup(name->text, name->size), state->v[i + 1].tensor, swapped,
+                            m->err);
         if (st) return st;
     }
     return FTL_OK;
@@ -631,29 +629,33 @@ static ftl_status find_program(machine *m)
         m->top_size = (size_t)(slash + 1 - entry->name);
         ftl_status st = find_entry(m, "data.pkl", "", 0, &entry);
         if (st) return st;
-        m->begin = m->at = entry->data;
-        m->end = entry->data + entry->size;
-        return FTL_OK;
+        st = fi_weight_file_take(m->file, entry->at, entry->size, "data.pkl", &m->program, m->err);
+        m->begin = m->at = m->program;
+        m->end = st ? m->program : m->program + entry->size;
+        return st;
     }
     return refuse(m, "is a ZIP archive, but not one of PyTorch's: it has no data.pkl");
 }
 
 static ftl_status find_byte_order(machine *m, bool *swapped)
 {
+    char order[8]; /* more than "little" has */
     const fi_zip_entry *entry;
     ftl_status st = find_entry(m, "byteorder", "", 0, &entry);
-    *swapped = !st && entry && text_is((const char *)entry->data, entry->size, "big");
-    if (st || !entry || *swapped || text_is((const char *)entry->data, entry->size, "little")) return st;
+    *swapped = false;
+    if (st || !entry) return st;
+    const size_t n = entry->size < sizeof order ? entry->size : sizeof order;
+    st = fi_weight_file_read(m->file, entry->at, n, order, "byteorder", m->err);
+    *swapped = !st && text_is(order, n, "big");
+    if (st || *swapped || text_is(order, n, "little")) return st;
     return refuse(m, "its byteorder must be little or big");
 }
 
-ftl_status fi_pickle_read(fi_weights *weights, const fi_weight_file *file, ftl_error *err)
+ftl_status fi_pickle_read(fi_weights *weights, fi_weight_file *file, ftl_error *err)
 {
     machine m = {.file = file, .err = err};
     bool swapped = false;
-    if (__builtin_mul_overflow(file->size, (size_t)BYTES_PER_BYTE, &m.budget)) m.budget = SIZE_MAX / 2;
-    m.budget += SPARE_BYTES;
-    ftl_status st = fi_zip_read(&m.zip, file->bytes, file->size, file->path, err);
+    ftl_status st = fi_zip_read(&m.zip, file, err);
     if (!st) st = find_program(&m);
     if (!st) st = find_byte_order(&m, &swapped);
     if (!st) st = run(&m);
@@ -666,6 +668,7 @@ ftl_status fi_pickle_read(fi_weights *weights, const fi_weight_file *file, ftl_e
     fi_buf_release(&m.entry);
     fi_free(m.memo);
     fi_free(m.stack);
+    fi_free(m.program);
     fi_zip_release(&m.zip);
     return st;
 }

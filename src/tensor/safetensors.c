@@ -9,148 +9,231 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_reader.h"
 #include "base/text.h"
 
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { LENGTH_BYTES = 8, MAX_HEADER_BYTES = 100000000 };
 
-typedef struct span {
-    size_t begin, end;
-    const char *name;
-} span;
-
+/* One tensor of the header, as it is read. */
 typedef struct reader {
     fi_weights *weights;
-    const fi_weight_file *file;
-    const unsigned char *data;
-    size_t data_size;
-    span *spans; /* [n_spans] where the tensors lie in the data */
-    size_t n_spans;
+    fi_weight_file *file;
+    fi_json_reader json;
+    size_t data, data_size; /* where the numbers begin, and how many bytes they have */
+    fi_json_text name;
+    fi_stored tensor;
+    bool has_type, has_shape, has_offsets;
+    size_t begin, end; /* in the data */
 } reader;
 
-static ftl_status wrong_tensor(const reader *r, const char *name, ftl_error *err, const char *what)
+static ftl_status wrong_tensor(const reader *r, const char *what)
 {
     char shown[FI_EXCERPT_MAX];
-    return fi_fail(err, FTL_EDATA, "%s: tensor '%s': %s", r->file->path, fi_excerpt(name, strlen(name), shown), what);
+    return fi_fail(r->json.err, FTL_EDATA, "%s: tensor '%s': %s", r->file->path,
+                   fi_excerpt(r->name.raw, r->name.n, shown), what);
 }
 
-/* A whole number that is not negative. */
-static bool get_size(const json_t *value, size_t *out)
+static ftl_status read_type(reader *r)
 {
-    *out = json_is_integer(value) && json_integer_value(value) >= 0 ? (size_t)json_integer_value(value) : 0;
-    return json_is_integer(value) && json_integer_value(value) >= 0;
-}
-
-static bool find_type(const char *name, fi_dtype *type)
-{
+    char shown[FI_EXCERPT_MAX], what[256];
+    if (fi_json_peek(&r->json) != '"')
+        return r->json.failed ? r->json.failed : wrong_tensor(r, "its dtype must be text");
+    const fi_json_text type = fi_json_get_string(&r->json);
     for (int t = 0; t < FI_N_DTYPES; t++)
-        if (!strcmp(name, fi_dtype_name((fi_dtype)t))) {
-            *type = (fi_dtype)t;
-            return true;
+        if (fi_json_text_is(type, fi_dtype_name((fi_dtype)t))) {
+            r->tensor.type = (fi_dtype)t;
+            r->has_type = true;
+            return FTL_OK;
         }
-    return false;
+    if (r->json.failed) return r->json.failed;
+    snprintf(what, sizeof what, "has dtype %s, which is not read; F64, F32, F16, BF16, I64, I32, I8, U8 and BOOL are",
+             fi_excerpt(type.raw, type.n, shown));
+    return wrong_tensor(r, what);
 }
 
-static ftl_status read_tensor(reader *r, const char *name, const json_t *value, ftl_error *err)
+/* An array of at most `most` whole numbers that are not negative; false where it is anything else. */
+static bool read_sizes(reader *r, size_t *out, int most, int *n)
 {
-    fi_stored tensor = {0};
-    char what[256], shown[FI_EXCERPT_MAX];
-    const json_t *shape = json_object_get(value, "shape"), *offsets = json_object_get(value, "data_offsets");
-    const char *type = json_string_value(json_object_get(value, "dtype"));
-    if (!type || !json_is_array(shape) || !json_is_array(offsets))
-        return wrong_tensor(r, name, err, "the header must give its dtype, shape and data_offsets");
-    if (!find_type(type, &tensor.type)) {
-        snprintf(what, sizeof what,
-                 "has dtype %s, which is not read; F64, F32, F16, BF16, I64, I32, I8, U8 and BOOL are",
-                 fi_excerpt(type, strlen(type), shown));
-        return wrong_tensor(r, name, err, what);
+    fi_json_reader *json = &r->json;
+    bool good = fi_json_peek(json) == '[';
+    *n = 0;
+    if (!good) return false;
+    for (fi_json_enter(json); good && fi_json_next(json, NULL); ++*n)
+        good = *n < most && fi_json_peek(json) == '0' && fi_json_get_size(json, &out[*n]);
+    return good && !json->failed;
+}
+
+static ftl_status read_shape(reader *r)
+{
+    enum { MOST = sizeof r->tensor.shape / sizeof *r->tensor.shape };
+    r->has_shape = read_sizes(r, r->tensor.shape, MOST, &r->tensor.n_dims);
+    if (r->has_shape || r->json.failed) return r->json.failed;
+    return wrong_tensor(r, "its shape must be at most 8 whole numbers that are not negative");
+}
+
+static ftl_status read_offsets(reader *r)
+{
+    size_t both[2] = {0};
+    int n;
+    r->has_offsets = read_sizes(r, both, 2, &n) && n == 2 && both[0] <= both[1];
+    r->begin = both[0];
+    r->end = both[1];
+    if (r->has_offsets || r->json.failed) return r->json.failed;
+    return wrong_tensor(r, "its data_offsets must be two ascending positions");
+}
+
+/* The fields of a tensor, each once; others are passed over, as Python's reader does. */
+static ftl_status read_fields(reader *r)
+{
+    static const struct {
+        const char *name;
+        ftl_status (*read)(reader *r);
+        size_t done; /* offset of its flag */
+    } fields[] = {{"dtype", read_type, offsetof(reader, has_type)},
+                  {"shape", read_shape, offsetof(reader, has_shape)},
+                  {"data_offsets", read_offsets, offsetof(reader, has_offsets)}};
+    fi_json_text key;
+    for (fi_json_enter(&r->json); fi_json_next(&r->json, &key);) {
+        size_t i = 0;
+        while (i < 3 && !fi_json_text_is(key, fields[i].name)) i++;
+        if (i == 3) {
+            fi_json_skip(&r->json);
+            continue;
+        }
+        if (*(const bool *)((const char *)r + fields[i].done))
+            return wrong_tensor(r, "dtype, shape and data_offsets must each be given once");
+        ftl_status st = fields[i].read(r);
+        if (st) return st;
     }
-    if (json_array_size(shape) > sizeof tensor.shape / sizeof *tensor.shape)
-        return wrong_tensor(r, name, err, "has more than 8 dimensions");
-    tensor.n_dims = (int)json_array_size(shape);
-    for (int d = 0; d < tensor.n_dims; d++)
-        if (!get_size(json_array_get(shape, (size_t)d), &tensor.shape[d]))
-            return wrong_tensor(r, name, err, "its shape must be whole numbers that are not negative");
-    span *s = &r->spans[r->n_spans++];
+    return r->json.failed;
+}
+
+static ftl_status check_place(reader *r)
+{
+    char what[256];
     size_t bytes;
-    s->name = name;
-    if (json_array_size(offsets) != 2 || !get_size(json_array_get(offsets, 0), &s->begin) ||
-        !get_size(json_array_get(offsets, 1), &s->end) || s->begin > s->end)
-        return wrong_tensor(r, name, err, "data_offsets must be two ascending positions");
-    if (s->end > r->data_size) {
+    if (r->end > r->data_size) {
         snprintf(what, sizeof what,
-                 "its data end at byte %zu, but the file holds only %zu bytes of data: it is cut short", s->end,
+                 "its data end at byte %zu, but the file holds only %zu bytes of data: it is cut short", r->end,
                  r->data_size);
-        return wrong_tensor(r, name, err, what);
+        return wrong_tensor(r, what);
     }
-    if (!fi_stored_layout(&tensor, &bytes) || bytes != s->end - s->begin) {
-        snprintf(what, sizeof what, "its data_offsets span %zu bytes, which is not what its shape needs as %s",
-                 s->end - s->begin, type);
-        return wrong_tensor(r, name, err, what);
-    }
-    tensor.data = r->data + s->begin;
-    return fi_weights_add(r->weights, r->file, name, strlen(name), &tensor, false, err);
+    if (fi_stored_layout(&r->tensor, &bytes) && bytes == r->end - r->begin) return FTL_OK;
+    snprintf(what, sizeof what, "its data_offsets span %zu bytes, which is not what its shape needs as %s",
+             r->end - r->begin, fi_dtype_name(r->tensor.type));
+    return wrong_tensor(r, what);
 }
 
-static ftl_status read_metadata(const reader *r, const json_t *object, ftl_error *err)
+/* The text without escapes, as a charged copy with its NUL. */
+static ftl_status copy_text(reader *r, fi_json_text text, char **out)
 {
-    const char *key;
-    json_t *value;
-    if (!json_is_object(object)) return fi_fail(err, FTL_EDATA, "%s: __metadata__ must be an object", r->file->path);
-    json_object_foreach((json_t *)object, key, value)
-    {
-        if (!json_is_string(value)) return fi_fail(err, FTL_EDATA, "%s: __metadata__ must hold text", r->file->path);
-        ftl_status st = fi_weights_add_metadata(r->weights, key, json_string_value(value), err);
-        if (st) return st;
-    }
+    ftl_status st = fi_weight_file_charge(r->file, text.n + 1, r->json.err);
+    *out = st ? NULL : fi_alloc(text.n + 1, 1);
+    if (st) return st;
+    if (!*out) return fi_fail_memory(r->json.err);
+    (*out)[fi_json_unescape(text, *out)] = '\0';
     return FTL_OK;
 }
 
-static int compare_spans(const void *a, const void *b)
+static ftl_status read_tensor(reader *r)
 {
-    const span *x = a, *y = b;
-    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
-    return (x->end > y->end) - (x->end < y->end); /* empty ones first */
+    r->tensor = (fi_stored){0};
+    r->has_type = r->has_shape = r->has_offsets = false;
+    const char kind = fi_json_peek(&r->json);
+    ftl_status st = r->json.failed;
+    if (!st && kind == '{') st = read_fields(r);
+    if (!st && !(r->has_type && r->has_shape && r->has_offsets))
+        st = wrong_tensor(r, "the header must give its dtype, shape and data_offsets");
+    if (!st) st = check_place(r);
+    if (st) return st;
+    r->tensor.at = r->data + r->begin;
+    char *name = NULL;
+    st = copy_text(r, r->name, &name);
+    return st ? st : fi_weights_add(r->weights, r->file, name, &r->tensor, false, r->json.err);
 }
 
-static ftl_status check_spans(reader *r, ftl_error *err)
+static ftl_status read_metadata(reader *r)
 {
-    size_t covered = 0;
-    if (r->n_spans) qsort(r->spans, r->n_spans, sizeof *r->spans, compare_spans);
-    for (size_t i = 0; i < r->n_spans; i++) {
-        if (r->spans[i].begin < covered)
-            return wrong_tensor(r, r->spans[i].name, err, "its data overlap those of another tensor");
-        if (r->spans[i].begin > covered)
-            return wrong_tensor(r, r->spans[i].name, err, "unused bytes lie before its data");
-        covered = r->spans[i].end;
+    fi_json_text key;
+    const char kind = fi_json_peek(&r->json);
+    if (r->json.failed) return r->json.failed;
+    if (kind != '{') return fi_fail(r->json.err, FTL_EDATA, "%s: __metadata__ must be an object", r->file->path);
+    for (fi_json_enter(&r->json); fi_json_next(&r->json, &key);) {
+        char *copy[2] = {NULL, NULL};
+        if (fi_json_peek(&r->json) != '"')
+            return r->json.failed ? r->json.failed
+                                  : fi_fail(r->json.err, FTL_EDATA, "%s: __metadata__ must hold text", r->file->path);
+        const fi_json_text value = fi_json_get_string(&r->json);
+        ftl_status st = r->json.failed ? r->json.failed : copy_text(r, key, &copy[0]);
+        if (!st) st = copy_text(r, value, &copy[1]);
+        if (st) {
+            fi_free(copy[0]);
+            return st;
+        }
+        st = fi_weights_add_metadata(r->weights, r->file, copy[0], copy[1], r->json.err);
+        if (st) return st;
     }
-    if (covered < r->data_size)
-        return fi_fail(err, FTL_EDATA, "%s: %zu bytes after the last tensor belong to none", r->file->path,
-                       r->data_size - covered);
+    return r->json.failed;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const fi_entry *x = *(fi_entry *const *)a, *y = *(fi_entry *const *)b;
+    if (x->tensor.at != y->tensor.at) return x->tensor.at < y->tensor.at ? -1 : 1;
+    return (x->tensor.size > y->tensor.size) - (x->tensor.size < y->tensor.size); /* empty ones first */
+}
+
+/* Tensors from number `first` on are this file's. */
+static ftl_status check_places(reader *r, size_t first)
+{
+    fi_entry **entry = r->weights->entries + first;
+    const size_t n = r->weights->n_entries - first;
+    size_t covered = r->data;
+    if (n) qsort(entry, n, sizeof *entry, compare_places);
+    for (size_t i = 0; i < n; i++) {
+        const fi_stored *t = &entry[i]->tensor;
+        r->name = (fi_json_text){t->name, strlen(t->name)};
+        if (t->at < covered) return wrong_tensor(r, "its data overlap those of another tensor");
+        if (t->at > covered) return wrong_tensor(r, "unused bytes lie before its data");
+        covered += t->size * fi_dtype_size(t->type);
+    }
+    if (covered < r->file->size)
+        return fi_fail(r->json.err, FTL_EDATA, "%s: %zu bytes after the last tensor belong to none", r->file->path,
+                       r->file->size - covered);
     return FTL_OK;
 }
 
-static ftl_status read_header(reader *r, const json_t *header, ftl_error *err)
+static ftl_status read_header(reader *r)
 {
-    const char *name;
-    json_t *value;
-    if (!json_is_object(header)) return fi_fail(err, FTL_EDATA, "%s: the header must be an object", r->file->path);
-    r->spans = fi_alloc(json_object_size(header), sizeof *r->spans);
-    if (!r->spans) return fi_fail_memory(err);
-    json_object_foreach((json_t *)header, name, value)
-    {
-        ftl_status st = strcmp(name, "__metadata__") ? read_tensor(r, name, value, err) : read_metadata(r, value, err);
+    const size_t first = r->weights->n_entries;
+    bool metadata = false;
+    const char kind = fi_json_peek(&r->json);
+    if (!r->json.failed && kind != '{')
+        return fi_fail(r->json.err, FTL_EDATA, "%s: the header must be an object", r->file->path);
+    for (fi_json_enter(&r->json); fi_json_next(&r->json, &r->name);) {
+        const bool is_metadata = fi_json_text_is(r->name, "__metadata__");
+        if (is_metadata && metadata)
+            return fi_fail(r->json.err, FTL_EDATA, "%s: __metadata__ is there twice", r->file->path);
+        metadata = metadata || is_metadata;
+        ftl_status st = is_metadata ? read_metadata(r) : read_tensor(r);
         if (st) return st;
     }
-    return check_spans(r, err);
+    ftl_status st = fi_json_end(&r->json);
+    return st ? st : check_places(r, first);
 }
 
-ftl_status fi_safetensors_read(fi_weights *weights, const fi_weight_file *file, ftl_error *err)
+ftl_status fi_safetensors_read(fi_weights *weights, fi_weight_file *file, ftl_error *err)
 {
     uint64_t length = 0;
-    if (file->size >= LENGTH_BYTES) memcpy(&length, file->bytes, LENGTH_BYTES);
+    unsigned char *header = NULL;
+    ftl_status st = FTL_OK;
+    if (file->size >= LENGTH_BYTES) st = fi_weight_file_read(file, 0, LENGTH_BYTES, &length, "the header", err);
+    if (st) return st;
     if (file->size < LENGTH_BYTES || length > file->size - LENGTH_BYTES)
         return fi_fail(err, FTL_EDATA,
                        "%s: neither safetensors nor a PyTorch file, or cut short: its %zu bytes do not hold a header",
@@ -158,14 +241,14 @@ ftl_status fi_safetensors_read(fi_weights *weights, const fi_weight_file *file, 
     if (length > MAX_HEADER_BYTES)
         return fi_fail(err, FTL_EDATA, "%s: a header of %llu bytes; at most %d are read", file->path,
                        (unsigned long long)length, MAX_HEADER_BYTES);
-    const unsigned char *text = file->bytes + LENGTH_BYTES;
-    reader r = {.weights = weights, .file = file, .data = text + length};
-    r.data_size = file->size - LENGTH_BYTES - (size_t)length;
-    json_t *header = NULL;
-    ftl_status st = fi_json_parse((const char *)text, (size_t)length, file->path, &header, err);
-    if (!st) st = read_header(&r, header, err);
-    fi_free(r.spans);
-    json_decref(header);
+    st = fi_weight_file_take(file, LENGTH_BYTES, (size_t)length, "the header", &header, err);
+    if (!st) {
+        reader r = {.weights = weights, .file = file, .data = LENGTH_BYTES + (size_t)length};
+        r.data_size = file->size - r.data;
+        r.json = fi_json_read((const char *)header, (size_t)length, file->path, err);
+        st = read_header(&r);
+    }
+    fi_free(header);
     return st;
 }
 

@@ -1,16 +1,17 @@
 #include "tensor/weights_file.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "weight files are read in place: this needs a little-endian machine");
 
 /* ---- what readers call ---- */
+
+enum { SPARE_BYTES = 1 << 20, BESIDE = 80 }; /* what the allocator and the lists add to whatever is remembered */
 
 bool fi_stored_layout(fi_stored *tensor, size_t *bytes)
 {
@@ -34,103 +37,168 @@ bool fi_stored_layout(fi_stored *tensor, size_t *bytes)
     return !__builtin_mul_overflow(tensor->size, fi_dtype_size(tensor->type), bytes);
 }
 
-ftl_status fi_weights_add(fi_weights *weights, const fi_weight_file *file, const char *name, size_t n,
-                          const fi_stored *tensor, bool swapped, ftl_error *err)
+ftl_status fi_weights_add(fi_weights *weights, fi_weight_file *file, char *name, const fi_stored *tensor, bool swapped,
+                          ftl_error *err)
 {
-    if (fi_grow(&weights->entries, &weights->room_entries, weights->n_entries + 1, sizeof *weights->entries))
-        return fi_fail_memory(err);
-    fi_entry *entry = fi_alloc(1, sizeof *entry);
-    char *copy = fi_strndup(name, n);
-    if (!entry || !copy) {
+    ftl_status st = fi_weight_file_charge(file, sizeof(fi_entry) + BESIDE, err);
+    fi_entry *entry = st ? NULL : fi_alloc(1, sizeof *entry);
+    if (!st && (!name || !entry ||
+                fi_grow(&weights->entries, &weights->room_entries, weights->n_entries + 1, sizeof *weights->entries)))
+        st = fi_fail_memory(err);
+    if (st) {
         fi_free(entry);
-        fi_free(copy);
-        return fi_fail_memory(err);
+        fi_free(name);
+        return st;
     }
-    *entry = (fi_entry){.tensor = *tensor, .name = copy, .file = file, .swapped = swapped};
-    entry->tensor.name = copy;
+    *entry = (fi_entry){.tensor = *tensor, .name = name, .file = file, .swapped = swapped};
+    entry->tensor.name = name;
     weights->entries[weights->n_entries++] = entry;
     return FTL_OK;
 }
 
-ftl_status fi_weights_add_metadata(fi_weights *weights, const char *key, const char *value, ftl_error *err)
+ftl_status fi_weights_add_metadata(fi_weights *weights, fi_weight_file *file, char *key, char *value, ftl_error *err)
 {
-    if (fi_grow(&weights->metadata, &weights->room_metadata, weights->n_metadata + 2, sizeof *weights->metadata))
-        return fi_fail_memory(err);
-    for (int i = 0; i < 2; i++) {
-        char *copy = fi_strdup(i ? value : key);
-        if (!copy) return fi_fail_memory(err);
-        weights->metadata[weights->n_metadata++] = copy; /* a key alone is released, and never seen: opening fails */
+    ftl_status st = fi_weight_file_charge(file, 2 * BESIDE, err);
+    if (!st &&
+        (!key || !value ||
+         fi_grow(&weights->metadata, &weights->room_metadata, weights->n_metadata + 2, sizeof *weights->metadata)))
+        st = fi_fail_memory(err);
+    if (st) {
+        fi_free(key);
+        fi_free(value);
+        return st;
     }
+    weights->metadata[weights->n_metadata++] = key;
+    weights->metadata[weights->n_metadata++] = value;
     return FTL_OK;
 }
 
 /* ---- files ---- */
 
-static void close_file(fi_weight_file *file)
+void fi_weight_file_close(fi_weight_file *file)
 {
-    if (file->mapped) munmap((void *)(uintptr_t)file->bytes, file->size);
+    if (!file) return;
+    if (file->fd >= 0) close(file->fd);
     fi_free(file->path);
     fi_free(file);
 }
 
-static ftl_status map_file(fi_weight_file *file, ftl_error *err)
+static ftl_status open_file(fi_weight_file *file, ftl_error *err)
 {
     struct stat info;
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return fi_fail(err, FTL_EIO, "%s: cannot open: %s", file->path, strerror(errno));
-    ftl_status st = FTL_OK;
-    if (fstat(fd, &info))
-        st = fi_fail(err, FTL_EIO, "%s: cannot read: %s", file->path, strerror(errno));
-    else if (!S_ISREG(info.st_mode))
-        st = fi_fail(err, FTL_EDATA, "%s: weights are read from regular files only; copy them into one", file->path);
-    else if (info.st_size == 0)
-        st = fi_fail(err, FTL_EDATA, "%s: the file is empty; copy or download it again", file->path);
-    if (!st) {
-        void *map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map == MAP_FAILED) {
-            st = fi_fail(err, FTL_EIO, "%s: cannot map into memory: %s", file->path, strerror(errno));
-        } else {
-            file->bytes = map;
-            file->size = (size_t)info.st_size;
-            file->mapped = true;
-        }
+    file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file->fd < 0) return fi_fail(err, FTL_EIO, "%s: cannot open: %s", file->path, strerror(errno));
+    if (fstat(file->fd, &info)) return fi_fail(err, FTL_EIO, "%s: cannot read: %s", file->path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return fi_fail(err, FTL_EDATA, "%s: weights are read from regular files only; copy them into one", file->path);
+    if (info.st_size == 0)
+        return fi_fail(err, FTL_EDATA, "%s: the file is empty; copy or download it again", file->path);
+    file->size = (size_t)info.st_size;
+    return FTL_OK;
+}
+
+/* Of the caller's memory where bytes is not NULL. */
+static ftl_status new_file(const char *path, const void *bytes, size_t size, fi_weight_file **out, ftl_error *err)
+{
+    fi_weight_file *file = *out = fi_calloc(1, sizeof *file);
+    char *copy = fi_strdup(path);
+    if (!file || !copy) {
+        fi_free(file);
+        fi_free(copy);
+        *out = NULL;
+        return fi_fail_memory(err);
     }
-    close(fd);
+    *file = (fi_weight_file){.path = copy, .bytes = bytes, .fd = -1, .size = size};
+    ftl_status st = bytes ? FTL_OK : open_file(file, err);
+    if (__builtin_add_overflow(file->size, (size_t)SPARE_BYTES, &file->budget)) file->budget = SIZE_MAX;
+    if (!st) return FTL_OK;
+    fi_weight_file_close(file);
+    *out = NULL;
     return st;
 }
 
-static bool begins_with(const fi_weight_file *file, const char *magic, size_t n)
+ftl_status fi_weight_file_open(const char *path, fi_weight_file **out, ftl_error *err)
 {
-    return file->size >= n && !memcmp(file->bytes, magic, n);
+    return new_file(path, NULL, 0, out, err);
+}
+
+ftl_status fi_weight_file_charge(fi_weight_file *file, size_t bytes, ftl_error *err)
+{
+    if (bytes > file->budget)
+        return fi_fail(
+            err, FTL_EDATA,
+            "%s: what it says of its tensors takes more memory than its file justifies; it is not what it seems",
+            file->path);
+    file->budget -= bytes;
+    return FTL_OK;
+}
+
+ftl_status fi_weight_file_read(const fi_weight_file *file, size_t at, size_t n, void *out, const char *what,
+                               ftl_error *err)
+{
+    if (file->bytes) {
+        if (n) memcpy(out, file->bytes + at, n);
+        return FTL_OK;
+    }
+    for (size_t done = 0; done < n;) {
+        const size_t some = n - done < (size_t)1 << 30 ? n - done : (size_t)1 << 30;
+        const ssize_t got = pread(file->fd, (char *)out + done, some, (off_t)(at + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fi_fail(err, FTL_EIO, "%s: %s: cannot read: %s", file->path, what, strerror(errno));
+        if (got == 0)
+            return fi_fail(err, FTL_EDATA, "%s: %s: the file ends at byte %zu now; it was cut short while it was read",
+                           file->path, what, at + done);
+        done += (size_t)got;
+    }
+    return FTL_OK;
+}
+
+ftl_status fi_weight_file_take(fi_weight_file *file, size_t at, size_t n, const char *what, unsigned char **out,
+                               ftl_error *err)
+{
+    *out = NULL;
+    ftl_status st = fi_weight_file_charge(file, n, err);
+    unsigned char *bytes = st ? NULL : fi_alloc(n, 1);
+    if (!st && !bytes) st = fi_fail_memory(err);
+    if (!st) st = fi_weight_file_read(file, at, n, bytes, what, err);
+    if (!st) {
+        *out = bytes;
+        bytes = NULL;
+    }
+    fi_free(bytes);
+    return st;
 }
 
 /* By content, not by name: a .bin may be either. */
-static ftl_status read_tensors(fi_weights *weights, const fi_weight_file *file, ftl_error *err)
+static ftl_status read_tensors(fi_weights *weights, fi_weight_file *file, ftl_error *err)
 {
-    if (begins_with(file, "PK\3\4", 4)) return fi_pickle_read(weights, file, err);
-    if (begins_with(file, "\x80\x02\x8A\x0A\x6C\xFC\x9C\x46", 8))
+    unsigned char magic[8] = {0};
+    const size_t n = file->size < sizeof magic ? file->size : sizeof magic;
+    ftl_status st = fi_weight_file_read(file, 0, n, magic, "its beginning", err);
+    if (st) return st;
+    if (!memcmp(magic, "PK\3\4", 4)) return fi_pickle_read(weights, file, err);
+    if (!memcmp(magic, "\x80\x02\x8A\x0A\x6C\xFC\x9C\x46", 8))
         return fi_fail(err, FTL_EDATA,
                        "%s: written by PyTorch before 1.6; load it there and save it again, best as safetensors",
                        file->path);
     return fi_safetensors_read(weights, file, err);
 }
 
-/* Reads one file: of the caller's memory where bytes is not NULL. */
+/* Of the caller's memory where bytes is not NULL. */
 static ftl_status add_file(fi_weights *weights, const char *path, const void *bytes, size_t size, ftl_error *err)
 {
+    fi_weight_file *file = NULL;
     if (fi_grow(&weights->files, &weights->room_files, weights->n_files + 1, sizeof *weights->files))
         return fi_fail_memory(err);
-    fi_weight_file *file = fi_calloc(1, sizeof *file);
-    char *copy = fi_strdup(path);
-    if (!file || !copy) {
-        fi_free(file);
-        fi_free(copy);
-        return fi_fail_memory(err);
-    }
-    *file = (fi_weight_file){.path = copy, .bytes = bytes, .size = size};
+    ftl_status st = new_file(path, bytes, size, &file, err);
+    if (st) return st;
     weights->files[weights->n_files++] = file;
-    ftl_status st = bytes ? FTL_OK : map_file(file, err);
-    return st ? st : read_tensors(weights, file, err);
+    return read_tensors(weights, file, err);
+}
+
+ftl_status fi_weights_add_file(fi_weights *weights, const char *path, ftl_error *err)
+{
+    return add_file(weights, path, NULL, 0, err);
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -138,7 +206,7 @@ static int compare_entries(const void *a, const void *b)
     return strcmp((*(fi_entry *const *)a)->name, (*(fi_entry *const *)b)->name);
 }
 
-static ftl_status sort_entries(fi_weights *weights, ftl_error *err)
+ftl_status fi_weights_sort(fi_weights *weights, ftl_error *err)
 {
     char shown[FI_EXCERPT_MAX];
     if (weights->n_entries) qsort(weights->entries, weights->n_entries, sizeof *weights->entries, compare_entries);
@@ -149,92 +217,6 @@ static ftl_status sort_entries(fi_weights *weights, ftl_error *err)
                            fi_excerpt(one->name, strlen(one->name), shown), one->file->path);
     }
     return FTL_OK;
-}
-
-/* ---- shards ---- */
-
-enum { MAX_INDEX_BYTES = 64 << 20 };
-
-/* An index may name files beside it and no others. */
-static bool plain_name(const char *name)
-{
-    return *name && *name != '.' && !strchr(name, '/') && !strchr(name, '\\');
-}
-
-static const fi_weight_file *file_named(const fi_weights *weights, const char *path)
-{
-    for (size_t i = weights->n_files; i-- > 0;) /* the last is the likeliest */
-        if (!strcmp(weights->files[i]->path, path)) return weights->files[i];
-    return NULL;
-}
-
-/* "DIRECTORY/name" for the directory that `path` lies in. */
-static ftl_status beside(const char *path, const char *name, fi_buf *out, ftl_error *err)
-{
-    const char *slash = strrchr(path, '/');
-    fi_buf_clear(out);
-    if (slash) fi_buf_put(out, path, (size_t)(slash + 1 - path));
-    fi_buf_text(out, name);
-    return out->failed ? fi_fail_memory(err) : FTL_OK;
-}
-
-static ftl_status open_shards(fi_weights *weights, const char *index, const json_t *map, fi_buf *path, ftl_error *err)
-{
-    const char *name;
-    json_t *value;
-    char shown[FI_EXCERPT_MAX];
-    json_object_foreach((json_t *)map, name, value)
-    {
-        const char *file = json_string_value(value);
-        if (!file || !plain_name(file))
-            return fi_fail(err, FTL_EDATA, "%s: tensor '%s': weight_map must give the name of a file beside the index",
-                           index, fi_excerpt(name, strlen(name), shown));
-        ftl_status st = beside(index, file, path, err);
-        if (!st && !file_named(weights, path->data)) st = add_file(weights, path->data, NULL, 0, err);
-        if (st) return st;
-    }
-    return sort_entries(weights, err);
-}
-
-static ftl_status check_shards(const fi_weights *weights, const char *index, const json_t *map, fi_buf *path,
-                               ftl_error *err)
-{
-    const char *name;
-    json_t *value;
-    char shown[FI_EXCERPT_MAX];
-    json_object_foreach((json_t *)map, name, value)
-    {
-        const fi_entry *entry = (const fi_entry *)fi_weights_find(weights, name);
-        ftl_status st = beside(index, json_string_value(value), path, err);
-        if (st) return st;
-        if (!entry || strcmp(entry->file->path, path->data))
-            return fi_fail(err, FTL_EDATA, "%s: has no tensor '%s', which %s says it holds", path->data,
-                           fi_excerpt(name, strlen(name), shown), index);
-    }
-    return FTL_OK;
-}
-
-static ftl_status open_index(fi_weights *weights, const char *index, ftl_error *err)
-{
-    char *text = NULL;
-    size_t size;
-    json_t *root = NULL;
-    fi_buf path = {0};
-    ftl_status st = fi_file_read(index, MAX_INDEX_BYTES, &text, &size, err);
-    if (!st) st = fi_json_parse(text, size, index, &root, err);
-    if (st) goto done;
-    const json_t *map = json_object_get(root, "weight_map");
-    if (!json_is_object(map) || !json_object_size(map)) {
-        st = fi_fail(err, FTL_EDATA, "%s: 'weight_map' must be an object of tensor names and files", index);
-        goto done;
-    }
-    st = open_shards(weights, index, map, &path, err);
-    if (!st) st = check_shards(weights, index, map, &path, err);
-done:
-    fi_buf_release(&path);
-    json_decref(root);
-    fi_free(text);
-    return st;
 }
 
 /* ---- opening ---- */
@@ -286,10 +268,10 @@ ftl_status fi_weights_open(const char *path, fi_weights **out, ftl_error *err)
     if (!st) st = new_weights(path, &weights, err);
     if (st) goto done;
     if (fi_text_ends(path, ".index.json")) {
-        st = open_index(weights, path, err);
+        st = fi_shards_read(weights, path, err);
     } else {
-        st = add_file(weights, path, NULL, 0, err);
-        if (!st) st = sort_entries(weights, err);
+        st = fi_weights_add_file(weights, path, err);
+        if (!st) st = fi_weights_sort(weights, err);
     }
     if (st) goto done;
     *out = weights;
@@ -306,7 +288,7 @@ ftl_status fi_weights_open_memory(const void *bytes, size_t size, const char *na
     *out = NULL;
     ftl_status st = new_weights(name, &weights, err);
     if (!st) st = add_file(weights, name, bytes, size, err);
-    if (!st) st = sort_entries(weights, err);
+    if (!st) st = fi_weights_sort(weights, err);
     if (st) {
         fi_weights_close(weights);
         return st;
@@ -333,7 +315,7 @@ void fi_weights_close(fi_weights *weights)
         fi_free(weights->entries[i]->name);
         fi_free(weights->entries[i]);
     }
-    for (size_t i = 0; i < weights->n_files; i++) close_file(weights->files[i]);
+    for (size_t i = 0; i < weights->n_files; i++) fi_weight_file_close(weights->files[i]);
     for (size_t i = 0; i < weights->n_metadata; i++) fi_free(weights->metadata[i]);
     fi_free(weights->adapters);
     fi_free(weights->entries);
@@ -382,36 +364,63 @@ const char *fi_weights_metadata(const fi_weights *weights, const char *key)
 
 /* ---- reading ---- */
 
-/* n numbers lying side by side. */
-static void convert(const fi_entry *entry, const unsigned char *src, float *out, size_t n)
+/* Reverses the bytes of each of n numbers. */
+static void turn(unsigned char *bytes, size_t n, size_t width)
 {
-    const size_t width = fi_dtype_size(entry->tensor.type);
-    if (!entry->swapped || width == 1) {
-        fi_convert_to_f32(entry->tensor.type, src, out, n);
-        return;
-    }
-    unsigned char turned[4096];
-    for (size_t done = 0, some; done < n; done += some) {
-        some = n - done < sizeof turned / width ? n - done : sizeof turned / width;
-        for (size_t i = 0; i < some * width; i++) turned[i] = src[done * width + (i ^ (width - 1))];
-        fi_convert_to_f32(entry->tensor.type, turned, out + done, some);
-    }
+    for (size_t i = 0; i < n; i++, bytes += width)
+        for (size_t low = 0, high = width - 1; low < high; low++, high--) {
+            const unsigned char kept = bytes[low];
+            bytes[low] = bytes[high];
+            bytes[high] = kept;
+        }
 }
 
-/* Runs of numbers that lie side by side are converted at once: all of a row-major tensor, one by one at worst. */
-static void read_numbers(const fi_entry *entry, float *out)
+/* n numbers that lie side by side, from the element `from` on. */
+static ftl_status read_run(const fi_entry *entry, size_t from, size_t n, float *out, const char *what, ftl_error *err)
+{
+    const size_t width = fi_dtype_size(entry->tensor.type), at = entry->tensor.at + from * width;
+    if (entry->tensor.type == FI_F32 && !entry->swapped)
+        return fi_weight_file_read(entry->file, at, n * width, out, what, err);
+    unsigned char some[1 << 15];
+    ftl_status st = FTL_OK;
+    for (size_t done = 0, now; !st && done < n; done += now) {
+        now = n - done < sizeof some / width ? n - done : sizeof some / width;
+        st = fi_weight_file_read(entry->file, at + done * width, now * width, some, what, err);
+        if (!st && entry->swapped) turn(some, now, width);
+        if (!st) fi_convert_to_f32(entry->tensor.type, some, out + done, now);
+    }
+    return st;
+}
+
+/* In how many of its last dimensions do numbers lie side by side? *run of them do. */
+static int dense_dims(const fi_stored *t, size_t *run)
+{
+    int outer = t->n_dims;
+    *run = 1;
+    while (outer > 0 && (t->shape[outer - 1] == 1 || t->stride[outer - 1] == *run)) *run *= t->shape[--outer];
+    return t->n_dims - outer;
+}
+
+/* One that is not row-major: all that it spans, and then run by run. */
+static ftl_status read_strided(const fi_entry *entry, float *out, const char *what, ftl_error *err)
 {
     const fi_stored *t = &entry->tensor;
     const size_t width = fi_dtype_size(t->type);
-    size_t run = 1, index[8] = {0};
-    int outer = t->n_dims;
-    while (outer > 0 && (t->shape[outer - 1] == 1 || t->stride[outer - 1] == run)) run *= t->shape[--outer];
-    for (size_t done = 0; done < t->size; done += run) {
+    size_t run, span = 1, index[8] = {0};
+    const int outer = t->n_dims - dense_dims(t, &run);
+    for (int d = 0; d < t->n_dims; d++) span += (t->shape[d] - 1) * t->stride[d];
+    unsigned char *bytes = fi_alloc(span, width);
+    ftl_status st =
+        bytes ? fi_weight_file_read(entry->file, t->at, span * width, bytes, what, err) : fi_fail_memory(err);
+    if (!st && entry->swapped) turn(bytes, span, width);
+    for (size_t done = 0; !st && done < t->size; done += run) {
         size_t at = 0;
         for (int d = 0; d < outer; d++) at += index[d] * t->stride[d];
-        convert(entry, (const unsigned char *)t->data + at * width, out + done, run);
+        fi_convert_to_f32(t->type, bytes + at * width, out + done, run);
         for (int d = outer - 1; d >= 0 && ++index[d] == t->shape[d]; d--) index[d] = 0;
     }
+    fi_free(bytes);
+    return st;
 }
 
 /* out += scale * B A, summed in double. A tensor that is [in, out] gets the transpose. */
@@ -442,35 +451,80 @@ done:
     return st;
 }
 
+/* The first number that is none, n: there is none such. The largest magnitude of many tells it without branches. */
+static size_t find_not_finite(const float *x, size_t n)
+{
+    enum { LANES = 16, STRETCH = 4096, INFINITE = 0x7F800000 };
+    for (size_t i = 0; i < n; i += STRETCH) {
+        const size_t end = n - i < STRETCH ? n : i + STRETCH;
+        int32_t most[LANES] = {0};
+        size_t j = i;
+        for (; j + LANES <= end; j += LANES)
+            for (size_t l = 0; l < LANES; l++) {
+                int32_t bits;
+                memcpy(&bits, x + j + l, sizeof bits);
+                bits &= INT32_MAX;
+                most[l] = bits > most[l] ? bits : most[l];
+            }
+        bool all = true;
+        for (size_t l = 0; l < LANES; l++) all = all && most[l] < INFINITE;
+        for (; j < end; j++) all = all && isfinite(x[j]);
+        if (all) continue;
+        for (j = i; isfinite(x[j]);) j++;
+        return j;
+    }
+    return n;
+}
+
+static const char *described(const fi_entry *entry, char what[FI_EXCERPT_MAX + 16])
+{
+    char shown[FI_EXCERPT_MAX];
+    snprintf(what, FI_EXCERPT_MAX + 16, "tensor '%s'", fi_excerpt(entry->name, strlen(entry->name), shown));
+    return what;
+}
+
+/* Numbers [first, first + n) of the tensor have been read to x. */
+static ftl_status check_finite(const fi_entry *entry, const float *x, size_t first, size_t n, ftl_error *err)
+{
+    char what[FI_EXCERPT_MAX + 16];
+    const size_t i = find_not_finite(x, n);
+    if (i == n) return FTL_OK;
+    return fi_fail(
+        err, FTL_EDATA,
+        "%s: %s: number %zu is %s; a model needs finite weights, so the file is damaged or its training failed",
+        entry->file->path, described(entry, what), first + i, isnan(x[i]) ? "NaN" : "infinite");
+}
+
+static bool is_dense(const fi_stored *tensor)
+{
+    size_t run;
+    return dense_dims(tensor, &run) == tensor->n_dims;
+}
+
 ftl_status fi_stored_read(const fi_weights *weights, const fi_stored *tensor, float *out, ftl_error *err)
 {
     (void)weights;
     const fi_entry *entry = (const fi_entry *)tensor;
-    char shown[FI_EXCERPT_MAX];
-    read_numbers(entry, out);
-    for (const fi_lora *lora = entry->lora; lora; lora = lora->next) {
-        ftl_status st = add_lora(lora, tensor, out, err);
-        if (st) return st;
-    }
-    for (size_t i = 0; i < tensor->size; i++)
-        if (!isfinite(out[i]))
-            return fi_fail(err, FTL_EDATA,
-                           "%s: tensor '%s': number %zu is %s; a model needs finite weights, so the file is damaged or "
-                           "its training failed",
-                           entry->file->path, fi_excerpt(entry->name, strlen(entry->name), shown), i,
-                           isnan(out[i]) ? "NaN" : "infinite");
-    return FTL_OK;
+    char what[FI_EXCERPT_MAX + 16];
+    if (!tensor->size) return FTL_OK;
+    ftl_status st = is_dense(tensor) ? read_run(entry, 0, tensor->size, out, described(entry, what), err)
+                                     : read_strided(entry, out, described(entry, what), err);
+    for (const fi_lora *lora = entry->lora; lora && !st; lora = lora->next) st = add_lora(lora, tensor, out, err);
+    return st ? st : check_finite(entry, out, 0, tensor->size, err);
 }
 
-void fi_weights_forget(const fi_weights *weights, const fi_stored *tensor)
+bool fi_stored_has_rows(const fi_stored *tensor)
+{
+    return tensor->n_dims > 0 && is_dense(tensor) && !((const fi_entry *)tensor)->lora;
+}
+
+ftl_status fi_stored_read_rows(const fi_weights *weights, const fi_stored *tensor, size_t first, size_t n, float *out,
+                               ftl_error *err)
 {
     (void)weights;
     const fi_entry *entry = (const fi_entry *)tensor;
-    if (!entry->file->mapped || !tensor->size) return;
-    size_t last = 0, page = (size_t)sysconf(_SC_PAGESIZE);
-    for (int d = 0; d < tensor->n_dims; d++) last += (tensor->shape[d] - 1) * tensor->stride[d];
-    uintptr_t begin = (uintptr_t)tensor->data, end = begin + (last + 1) * fi_dtype_size(tensor->type);
-    begin = (begin + page - 1) / page * page; /* pages shared with neighbours stay */
-    end = end / page * page;
-    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+    const size_t row = tensor->shape[0] ? tensor->size / tensor->shape[0] : 0;
+    char what[FI_EXCERPT_MAX + 16];
+    ftl_status st = read_run(entry, first * row, n * row, out, described(entry, what), err);
+    return st ? st : check_finite(entry, out, first * row, n * row, err);
 }

@@ -1,7 +1,8 @@
 /*
- * Weight files: safetensors (one file, or shards with an index) and PyTorch's zip of a pickle, memory-mapped and read
- * only inside their bounds. Nothing is executed: the pickle is read by a small interpreter of the opcodes and globals
- * that state dicts are made of, and refuses all others.
+ * Weight files: safetensors (one file, or shards with an index) and PyTorch's zip of a pickle, read only inside their
+ * bounds. What they say of their tensors takes no more memory than the file has bytes (and 1 MB); numbers are read when
+ * they are asked for. Nothing is executed: the pickle is read by a small interpreter of the opcodes and globals that state
+ * dicts are made of, and refuses all others.
  */
 #ifndef FI_TENSOR_WEIGHTS_H
 #define FI_TENSOR_WEIGHTS_H
@@ -16,7 +17,7 @@ typedef struct fi_stored {
     int n_dims; /* 0..8: a scalar has none */
     size_t shape[8], size;
     size_t stride[8]; /* in elements; row-major unless the file says otherwise (pickles) */
-    const void *data; /* mapped, unaligned, in the file's byte order: fi_stored_read() knows it */
+    size_t at;        /* byte of its file where the first one lies */
 } fi_stored;
 
 /*
@@ -36,11 +37,18 @@ const fi_stored *fi_weights_find(const fi_weights *weights, const char *name); /
 const char *fi_weights_metadata(const fi_weights *weights, const char *key);
 
 /*
- * All numbers of a tensor as float, row-major, LoRA included; FTL_EDATA for NaN or infinite ones. Afterwards the file's
- * pages may be given back to the system (fi_weights_forget), so that loading does not hold the model twice.
+ * All numbers of a tensor as float, row-major, LoRA included; FTL_EDATA for NaN or infinite ones, or where the file was cut
+ * short since it was opened. Any number of threads may read.
  */
 ftl_status fi_stored_read(const fi_weights *weights, const fi_stored *tensor, float *out, ftl_error *err);
-void fi_weights_forget(const fi_weights *weights, const fi_stored *tensor);
+/* Can it be read in rows (of its first dimension) as well, which spares the memory for all? Strided and adapted ones cannot. */
+bool fi_stored_has_rows(const fi_stored *tensor);
+ftl_status fi_stored_read_rows(const fi_weights *weights, const fi_stored *tensor, size_t first, size_t n, float *out,
+                               ftl_error *err);
+
+/* The names of the files that an index names, each once and all of them beside it. Errors as fi_weights_open. */
+ftl_status fi_weights_index_files(const char *index, char ***names, size_t *n, ftl_error *err);
+void fi_weights_names_free(char **names, size_t n);
 
 /*
  * Adds a PEFT LoRA adapter directory (adapter_config.json and its tensors): W + (alpha / r) B A on reading.

@@ -3,7 +3,9 @@
 
 #include "base/alloc.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 /* ---- files made here ---- */
 
@@ -33,11 +35,11 @@ TEST(a_file_of_all_types_is_read)
     CHECK_TEXT(fi_weights_path(w), FTL_TEST_DATA "/weights/types.safetensors");
     CHECK_TEXT(fi_weights_metadata(w, "format"), "pt");
     CHECK(fi_weights_metadata(w, "pt") == NULL);
-    float x[24];
-    fi_weights_forget(w, fi_weights_find(w, "f32")); /* what was given back is read from the file again */
-    fi_weights_forget(w, fi_weights_find(w, "empty"));
-    read_named(w, "f32", x);
-    CHECK(x[23] == 23.0f / 8 - 1);
+    float x[12];
+    const fi_stored *t = fi_weights_find(w, "f32");
+    CHECK(fi_stored_has_rows(t));
+    CHECK_INT(fi_stored_read_rows(w, t, 1, 1, x, &err), FTL_OK); /* the second of [2, 3, 4] */
+    CHECK(x[0] == 12.0f / 8 - 1 && x[11] == 23.0f / 8 - 1);
     fi_weights_close(w);
     fi_weights_close(NULL);
 }
@@ -75,7 +77,12 @@ TEST(an_index_stays_in_its_folder_and_must_fit_its_shards)
     write_file(inside("s1"), bytes, n);
     write_file(inside("s2"), bytes, n);
     check_index("{}", FTL_EDATA, "weight_map");
-    check_index("[", FTL_EDATA, "index.json:1");
+    check_index("[", FTL_EDATA, "index.json");
+    check_index("{\"weight_map\":{\"a\":\"s1\"}", FTL_EDATA, "not valid JSON at byte 24");
+    check_index("{\"weight_map\":{\"a\":\"s1\"}}}", FTL_EDATA, "something follows");
+    check_index("{\"weight_map\":{\"a\":\"s1\"},\"weight_map\":{}}", FTL_EDATA, "one object");
+    check_index("{\"weight_map\":{\"a\":\"s1\",\"a\":\"s1\"}}", FTL_EDATA, "names tensor 'a' twice");
+    check_index("{\"weight_map\":{\"a\":\"s\\u0000\"}}", FTL_EDATA, "an escape that is none");
     check_index("{\"weight_map\":{\"a\":\"../s1\"}}", FTL_EDATA, "beside the index");
     check_index("{\"weight_map\":{\"a\":\"/etc/passwd\"}}", FTL_EDATA, "beside the index");
     check_index("{\"weight_map\":{\"a\":\"..\"}}", FTL_EDATA, "beside the index");
@@ -85,7 +92,8 @@ TEST(an_index_stays_in_its_folder_and_must_fit_its_shards)
     check_index("{\"weight_map\":{\"b\":\"s1\"}}", FTL_EDATA, "s1: has no tensor 'b'");
     check_index("{\"weight_map\":{\"a\":\"s1\",\"b\":\"s2\"}}", FTL_EDATA, "'a' is there twice");
     fi_weights *w = NULL;
-    write_file(inside("x.safetensors.index.json"), "{\"weight_map\":{\"a\":\"s1\"}}", 25);
+    static const char odd[] = "{\"b\":[{}],\"weight_map\":{\"\\u0061\":\"s\\u0031\"}} ";
+    write_file(inside("x.safetensors.index.json"), odd, sizeof odd - 1);
     CHECK_INT(fi_weights_open(inside("x.safetensors.index.json"), &w, &err), FTL_OK);
     fi_weights_close(w);
 }
@@ -114,19 +122,39 @@ TEST(headers_that_lie_are_refused)
         const char *why;
     } bad[] = {
         {"[]", 0, "must be an object"},
+        {"", 0, "a value is expected"},
+        {"{}{}", 0, "something follows the end"},
+        {"{\"a\":", 0, "a value is expected"},
+        {"{\"a\"}", 0, "':' is expected"},
+        {"{a:1}", 0, "text is expected"},
+        {"{\"__metadata__\":{\"a\":\"\xFF\"}}", 0, "not UTF-8"},
+        {"{\"__metadata__\":{\"a\":\"\n\"}}", 0, "a control character"},
+        {"{\"__metadata__\":{\"a\":\"\\x\"}}", 0, "an escape that is none"},
+        {"{\"__metadata__\":{\"a\":\"\\uD800\"}}", 0, "an escape that is none"},
+        {"{\"__metadata__\":{\"a\":\"\\u00g0\"}}", 0, "an escape that is none"},
+        {"{\"__metadata__\":{\"a\":\"b\" \"c\":\"d\"}}", 0, "',' or '}' is expected"},
+        {"{\"__metadata__\":{\"a\":\"b\",}}", 0, "text is expected"},
+        {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "__metadata__ is there twice"},
+        {"{\"a\":{\"x\":tru}}", 0, "a value is expected"},
+        {"{\"a\":{\"x\":01}}", 0, "a number that is none"},
+        {"{\"a\":{\"x\":1.}}", 0, "a number that is none"},
+        {"{\"a\":{\"x\":[1 2]}}", 0, "',' or ']' is expected"},
+        {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\"}}", 0, "must each be given once"},
+        {"{\"a\":{\"dtype\":8}}", 0, "its dtype must be text"},
         {"{\"a\":3}", 0, "tensor 'a'"},
         {"{\"a\":{}}", 0, "dtype, shape and data_offsets"},
         {"{", 0, "not valid JSON"},
         {"{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "F8_E4M3"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[-1],\"data_offsets\":[0,1]}}", 1, "not negative"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1.0],\"data_offsets\":[0,1]}}", 1, "whole numbers"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, "8 dimensions"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1,
+         "at most 8 whole numbers"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}}", 1, "ascending"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,0]}}", 1, "ascending"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[-1,0]}}", 1, "ascending"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", 1, "cut short"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,9223372036854775807]}}", 1, "cut short"},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,9223372036854775808]}}", 1, "not valid JSON"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,99999999999999999999]}}", 1, "ascending"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "not what its shape needs"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", 0, "not what its shape"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, "not what its"},
@@ -139,7 +167,7 @@ TEST(headers_that_lie_are_refused)
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 2, "belong to none"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
          "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
-         2, "duplicate"},
+         2, "'a' is there twice"},
         {"{\"__metadata__\":{\"a\":1}}", 0, "__metadata__"},
         {"{\"__metadata__\":[]}", 0, "__metadata__"},
     };
@@ -163,8 +191,145 @@ TEST(a_deep_header_is_refused)
     unsigned char *bytes = malloc(n + 8);
     memcpy(bytes, &(uint64_t){n}, 8);
     memset(bytes + 8, '[', n);
-    check_refused(bytes, n + 8, "depth");
+    check_refused(bytes, n + 8, "must be an object");
+    memcpy(bytes + 8, "{\"a\":{\"b\":", 10);
+    check_refused(bytes, n + 8, "nests too deep");
     free(bytes);
+}
+
+TEST(odd_but_valid_headers_are_read)
+{
+    unsigned char bytes[512];
+    fi_weights *w = NULL;
+    float x;
+    size_t n =
+        compose(bytes,
+                " { \"\\u0061\\ud83d\\ude00\\n\" : {\"x\":{\"y\":[-1.5e+3,null,true,[],{}]}, \"\\u0064type\":\"U8\","
+                "\"shape\":[ ],\"data_offsets\":[0,1]},\r\n\"__metadata__\":{\"a\\\"\":\"\\u00e9\\u20ac\"}} ",
+                1);
+    bytes[n - 1] = 7;
+    if (fi_weights_open_memory(bytes, n, "odd", &w, &err)) fail_msg("%s", err.message);
+    CHECK_INT(fi_weights_count(w), 1);
+    read_named(w, "a\xF0\x9F\x98\x80\n", &x);
+    CHECK(x == 7);
+    CHECK_TEXT(fi_weights_metadata(w, "a\""), "\xC3\xA9\xE2\x82\xAC");
+    fi_weights_close(w);
+}
+
+/* ---- memory ---- */
+
+enum {
+    BIG = 20 << 20,
+    SPARE = 3 << 20
+}; /* what reading may take beside the size of the file: buffers, the allocator */
+
+/* Opens the file in a child that may take no more memory than the file has bytes, and a little. */
+static ftl_status open_frugally(const char *path)
+{
+    struct stat info;
+    size_t pages = 0;
+    CHECK(!stat(path, &info));
+    const pid_t child = fork();
+    if (child == 0) {
+        fi_weights *w = NULL;
+        FILE *f = fopen("/proc/self/statm", "r");
+        if (!f || fscanf(f, "%zu", &pages) != 1) _exit(100);
+        fclose(f);
+#ifndef __SANITIZE_ADDRESS__
+        const rlim_t most = pages * (size_t)sysconf(_SC_PAGESIZE) + (size_t)info.st_size + SPARE;
+        if (setrlimit(RLIMIT_AS, &(struct rlimit){most, most})) _exit(100);
+#endif
+        _exit((int)fi_weights_open(path, &w, NULL));
+    }
+    int status = 0;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return (ftl_status)WEXITSTATUS(status);
+}
+
+/* A file of `before`, then `part` again and again up to about BIG bytes, then `after`; a header where it is safetensors. */
+static const char *big_file(const char *name, const char *before, const char *part, const char *after)
+{
+    const bool counts = strchr(part, '%') != NULL; /* "%07x": four characters that are written as seven */
+    const size_t n = strlen(part), written = n + (counts ? 3 : 0), times = BIG / written;
+    const uint64_t length = strlen(before) + written * times + strlen(after);
+    FILE *f = fopen(inside(name), "wb");
+    CHECK(f != NULL);
+    if (strstr(name, ".safetensors") && !strstr(name, ".json")) CHECK(fwrite(&length, sizeof length, 1, f) == 1);
+    fputs(before, f);
+    for (size_t i = 0; i < times && counts; i++) fprintf(f, part, (unsigned)i);
+    enum { AT_ONCE = 4096 };
+    char *many = counts ? NULL : malloc(n * AT_ONCE);
+    for (size_t i = 0; many && i < AT_ONCE; i++) memcpy(many + i * n, part, n);
+    for (size_t left = many ? times : 0, some; left; left -= some) {
+        some = left < AT_ONCE ? left : AT_ONCE;
+        CHECK(fwrite(many, n, some, f) == some);
+    }
+    free(many);
+    fputs(after, f);
+    CHECK(!fclose(f));
+    return inside(name);
+}
+
+TEST(hostile_files_take_no_more_memory_than_they_have_bytes)
+{
+    static const struct {
+        const char *name, *before, *part, *after;
+        ftl_status status;
+    } files[] = {
+        {"zeros.safetensors", "{\"a\":{\"x\":[0", ",0", "]}}", FTL_EDATA},
+        {"shape.safetensors", "{\"a\":{\"shape\":[0", ",0", "]}}", FTL_EDATA},
+        {"nested.safetensors", "{\"a\":{\"x\":[[]", ",[[[[]]]]", "]}}", FTL_EDATA},
+        {"objects.safetensors", "{\"a\":{\"x\":[[]", ",{\"\":{}}", "]}}", FTL_EDATA},
+        {"deep.safetensors", "{\"a\":{\"x\":[", "[", "]}}", FTL_EDATA},
+        {"tiny.safetensors", "{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,0]}",
+         ",\"%07x\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}", "}", FTL_EDATA},
+        {"name.safetensors", "{\"", "n", "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", FTL_EDATA},
+        {"text.safetensors", "{\"__metadata__\":{\"a\":\"", "\\u00e9", "\"}}", FTL_EDATA},
+        {"texts.safetensors", "{\"__metadata__\":{\"a\":\"\"", ",\"\":\"\"", "}}", FTL_EDATA},
+        {"dtype.safetensors", "{\"a\":{\"dtype\":\"", "F", "\"}}", FTL_EDATA},
+        {"blank.safetensors", "{", " ", "}", FTL_OK},
+        {"zeros.safetensors.index.json", "{\"x\":[0", ",0", "]}", FTL_EDATA},
+        {"map.safetensors.index.json", "{\"weight_map\":{\"a\":\"s\"", ",\"%07x\":\"s\"", "}}", FTL_EIO},
+        {"files.safetensors.index.json", "{\"weight_map\":{\"a\":\"s\"", ",\"\":\"%07x\"", "}}", FTL_EDATA},
+        {"name.safetensors.index.json", "{\"weight_map\":{\"a\":\"", "s", "\"}}", FTL_EDATA},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const char *path = big_file(files[i].name, files[i].before, files[i].part, files[i].after);
+        const ftl_status st = open_frugally(path);
+        if (st != files[i].status) fail_msg("%s: status %d, expected %d", path, (int)st, (int)files[i].status);
+        unlink(path);
+    }
+}
+
+TEST(a_tensor_larger_than_its_file_takes_no_memory)
+{
+    unsigned char bytes[256];
+    size_t n =
+        compose(bytes, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2500000000],\"data_offsets\":[0,10000000000]}}", 100);
+    write_file(inside("claim"), bytes, n);
+    CHECK_INT(open_frugally(inside("claim")), FTL_EDATA);
+    memcpy(bytes, &(uint64_t){10000000000u}, 8);
+    write_file(inside("claim"), bytes, n);
+    CHECK_INT(open_frugally(inside("claim")), FTL_EDATA);
+}
+
+/* Tensors that are really there cost what they need: ten thousand small ones of a file of 1 MB of numbers. */
+TEST(many_real_tensors_are_read)
+{
+    enum { N = 10000 };
+    static fi_to_store tensors[N];
+    static char names[N][32];
+    static const float x[64] = {1, 2};
+    fi_weights *w = NULL;
+    for (int i = 0; i < N; i++) {
+        snprintf(names[i], sizeof names[i], "layer.%d.weight", i);
+        tensors[i] = (fi_to_store){names[i], FI_F32, 1, {64}, x};
+    }
+    CHECK_INT(fi_weights_write(inside("many"), tensors, N, NULL, 0, &err), FTL_OK);
+    CHECK_INT(open_frugally(inside("many")), FTL_OK);
+    CHECK_INT(fi_weights_open(inside("many"), &w, &err), FTL_OK);
+    CHECK_INT(fi_weights_count(w), N);
+    fi_weights_close(w);
 }
 
 TEST(weights_that_are_no_numbers_are_refused_by_name)
@@ -267,10 +432,14 @@ TEST(large_tensors_and_metadata_come_back)
     CHECK(!memcmp(x, y, n * sizeof *x));
     CHECK_TEXT(fi_weights_metadata(w, "config"), "{\"a\": \"\xC3\xA9\"}");
     CHECK_TEXT(fi_weights_metadata(w, "format"), "own");
-    CHECK(((uintptr_t)fi_weights_at(w, 0)->data & 7) == 0);
-    fi_weights_forget(w, fi_weights_at(w, 0));
-    read_named(w, "h", y);
-    CHECK(!memcmp(x, y, n * sizeof *x));
+    CHECK(fi_weights_at(w, 0)->at % 8 == 0);
+    memset(y, 0, n * sizeof *y);
+    CHECK_INT(fi_stored_read_rows(w, fi_weights_at(w, 0), 5000, 5001, y, &err), FTL_OK);
+    CHECK(!memcmp(x + 5000, y, 5001 * sizeof *x));
+    memset(y, 0, n * sizeof *y);
+    CHECK_INT(truncate(inside("h.safetensors"), 10000), 0); /* no signal, but a message */
+    CHECK_INT(fi_stored_read(w, fi_weights_at(w, 0), y, &err), FTL_EDATA);
+    CHECK_CONTAINS(err.message, "h.safetensors: tensor 'h': the file ends at byte 10000 now");
     fi_weights_close(w);
     free(x);
     free(y);
@@ -309,6 +478,10 @@ int main(void)
         cmocka_unit_test(paths_without_weights_are_refused),
         cmocka_unit_test(headers_that_lie_are_refused),
         cmocka_unit_test(a_deep_header_is_refused),
+        cmocka_unit_test(odd_but_valid_headers_are_read),
+        cmocka_unit_test(hostile_files_take_no_more_memory_than_they_have_bytes),
+        cmocka_unit_test(a_tensor_larger_than_its_file_takes_no_memory),
+        cmocka_unit_test(many_real_tensors_are_read),
         cmocka_unit_test(weights_that_are_no_numbers_are_refused_by_name),
         cmocka_unit_test(opening_survives_lack_of_memory),
         cmocka_unit_test(a_written_file_is_byte_for_byte_what_python_writes),
