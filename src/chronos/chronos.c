@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 static const fi_chronos_family *const families[] = {&fi_chronos_t5, &fi_chronos_bolt, &fi_chronos_2};
-enum { N_FAMILIES = sizeof families / sizeof *families, MAX_CONFIG = 4 << 20 };
+enum { N_FAMILIES = sizeof families / sizeof *families, MAX_CONFIG = 1 << 18 };
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
 

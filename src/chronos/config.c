@@ -12,6 +12,13 @@ static bool absent(const json_t *object, const char *key)
     return !value || json_is_null(value);
 }
 
+/* The same of a key of `object`, which may be the config's inner one. */
+static ftl_status named(const fi_chronos_source *s, const json_t *object, ftl_status st, ftl_error *err)
+{
+    if (st && object == s->chronos) fi_fail_prefix(err, "chronos_config");
+    return fi_chronos_named(s, st, err);
+}
+
 ftl_status fi_chronos_named(const fi_chronos_source *s, ftl_status st, ftl_error *err)
 {
     if (st) fi_fail_prefix(err, "%s", s->config_path);
@@ -26,7 +33,7 @@ ftl_status fi_chronos_get_count(const fi_chronos_source *s, const json_t *object
     if (!st && (value < 0 || (uint64_t)value < low || (uint64_t)value > high))
         st = fi_fail(err, FTL_EDATA, "key '%s' is %lld, but must be from %zu to %zu", key, (long long)value, low, high);
     *out = st ? 0 : (size_t)value;
-    return fi_chronos_named(s, st, err);
+    return named(s, object, st, err);
 }
 
 ftl_status fi_chronos_get_count_or(const fi_chronos_source *s, const json_t *object, const char *key, size_t low,
@@ -55,14 +62,14 @@ ftl_status fi_chronos_get_real_or(const fi_chronos_source *s, const json_t *obje
     ftl_status st = fi_json_get_real(object, key, out, err);
     if (!st && !(*out >= low && *out <= high))
         st = fi_fail(err, FTL_EDATA, "key '%s' is %g, but must be from %g to %g", key, *out, low, high);
-    return fi_chronos_named(s, st, err);
+    return named(s, object, st, err);
 }
 
 ftl_status fi_chronos_get_bool_or(const fi_chronos_source *s, const json_t *object, const char *key, bool missing,
                                   bool *out, ftl_error *err)
 {
     *out = missing;
-    return absent(object, key) ? FTL_OK : fi_chronos_named(s, fi_json_get_bool(object, key, out, err), err);
+    return absent(object, key) ? FTL_OK : named(s, object, fi_json_get_bool(object, key, out, err), err);
 }
 
 ftl_status fi_chronos_get_levels(const fi_chronos_source *s, double **out, size_t *n, ftl_error *err)
@@ -79,5 +86,5 @@ ftl_status fi_chronos_get_levels(const fi_chronos_source *s, double **out, size_
     fi_free(*out);
     *out = NULL;
     *n = 0;
-    return fi_chronos_named(s, st, err);
+    return named(s, s->chronos, st, err);
 }

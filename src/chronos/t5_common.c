@@ -11,7 +11,8 @@ ftl_status fi_chronos_need(const fi_chronos_source *s, const json_t *object, con
     for (; *keys; keys++) {
         const json_t *value = json_object_get(object, *keys);
         if (!value || json_is_null(value))
-            return fi_fail(err, FTL_EDATA, "%s: key '%s' is missing", s->config_path, *keys);
+            return fi_fail(err, FTL_EDATA, "%s: %skey '%s' is missing", s->config_path,
+                           object == s->config ? "" : "chronos_config: ", *keys);
     }
     return FTL_OK;
 }

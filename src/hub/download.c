@@ -36,6 +36,8 @@ ftl_status ftl_hub_download(const char *store, const char *name, const ftl_hub_d
 #include "base/json.h"
 #include "base/number.h"
 #include "base/sha256.h"
+#include "base/text.h"
+#include "tensor/weights.h"
 
 #include <curl/curl.h>
 #include <dlfcn.h>
@@ -84,20 +86,20 @@ static ftl_status load_curl(curl_api *api, ftl_error *err)
 
 /* ---- one file ---- */
 
-enum { MAX_SMALL_BYTES = 1 << 20, CONNECT_SECONDS = 30, IDLE_SECONDS = 60, MAX_REDIRECTS = 10 };
+enum { CONNECT_SECONDS = 30, IDLE_SECONDS = 60, MAX_REDIRECTS = 10 };
 
-/* What a model consists of. */
-static const struct part {
+/* A file of a model. */
+typedef struct part {
     const char *name;
-    bool required, small; /* small: at most MAX_SMALL_BYTES, whatever a server says */
-} parts[] = {{"config.json", true, true}, {"generation_config.json", false, true}, {"model.safetensors", true, false}};
-enum { N_PARTS = sizeof parts / sizeof *parts };
+    bool required;
+    size_t most; /* bytes, whatever a server says; 0: any number */
+} part;
 
 typedef struct transfer {
     const curl_api *api;
     CURL *curl;
     const ftl_hub_download_args *args;
-    const struct part *part;
+    const part *part;
     const char *url, *path; /* of the part file */
     int fd;
     uint64_t have;                                     /* bytes in the file */
@@ -199,7 +201,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *user)
     const size_t n = size * count;
     if (!t->begun && !begin_body(t)) return 0;
     if (t->answer != 200 && t->answer != 206) return n; /* a page that says what is wrong */
-    if (t->part->small && n > MAX_SMALL_BYTES - t->have) {
+    if (t->part->most && (t->have > t->part->most || n > t->part->most - t->have)) {
         t->refused = "the server sent more than this file can hold";
         return 0;
     }
@@ -361,28 +363,42 @@ static ftl_status open_part_file(transfer *t, ftl_error *err)
     return FTL_OK;
 }
 
-/* DIRECTORY/PART, by way of DIRECTORY/PART.part. A part that was there stays. *absent: the server lacks an optional one. */
-static ftl_status fetch(const curl_api *api, const ftl_hub_download_args *args, const char *repository,
-                        const struct part *part, const char *directory, bool *absent, ftl_error *err)
+/* A download under way: from where to where, and what of it is there. */
+typedef struct job {
+    curl_api api;
+    const ftl_hub_download_args *args;
+    const char *repository, *directory;
+    char **shards; /* [n_shards] names of files that the index names */
+    size_t n_shards;
+    bool single, generation; /* model.safetensors, generation_config.json came */
+} job;
+
+static const part config_part = {"config.json", true, 1 << 18},
+                  generation_part = {"generation_config.json", false, 1 << 18},
+                  single_part = {"model.safetensors", false, 0},
+                  index_part = {"model.safetensors.index.json", true, 64 << 20};
+
+/* DIRECTORY/PART, by way of DIRECTORY/PART.part. A part that was there stays. *came: false where the server has no optional one. */
+static ftl_status fetch(const job *j, const part *wanted, bool *came, ftl_error *err)
 {
     fi_buf url = {0}, path = {0}, file = {0};
-    transfer t = {.api = api, .args = args, .part = part, .fd = -1};
-    *absent = false;
-    ftl_status st = fi_hub_path(&file, err, "%s/%s", directory, part->name);
+    transfer t = {.api = &j->api, .args = j->args, .part = wanted, .fd = -1};
+    *came = true;
+    ftl_status st = fi_hub_path(&file, err, "%s/%s", j->directory, wanted->name);
     if (st || fi_hub_exists(file.data)) goto done;
     st = fi_hub_path(&path, err, "%s.part", file.data);
     if (!st)
-        st = fi_hub_path(&url, err, "%s/%s/resolve/main/%s", args->url ? args->url : "https://huggingface.co",
-                         repository, part->name);
+        st = fi_hub_path(&url, err, "%s/%s/resolve/main/%s", j->args->url ? j->args->url : "https://huggingface.co",
+                         j->repository, wanted->name);
     if (st) goto done;
     t.url = url.data;
     t.path = path.data;
     st = open_part_file(&t, err);
     if (!st) st = request(&t, err);
     if (st && t.answer == 404) unlink(t.path);
-    *absent = st && t.answer == 404 && !part->required;
-    if (*absent) st = FTL_OK;
-    if (st || *absent) goto done;
+    *came = !st || t.answer != 404 || wanted->required;
+    if (!*came) st = FTL_OK;
+    if (st || !*came) goto done;
     st = check_content(&t, err);
     if (!st && (fsync(t.fd) || rename(t.path, file.data)))
         st = fi_fail(err, FTL_EIO, "%s: cannot write: %s", file.data, strerror(errno));
@@ -409,18 +425,28 @@ static ftl_status add_to_receipt(json_t *files, const char *directory, const cha
     return st;
 }
 
-static ftl_status write_receipt(const char *directory, const char *repository, const bool *absent, ftl_error *err)
+/* The names of the files that came, [at most 4 + n_shards]; how many. */
+static size_t files_of(const job *j, const char **names)
+{
+    size_t n = 0;
+    names[n++] = config_part.name;
+    if (j->generation) names[n++] = generation_part.name;
+    names[n++] = j->single ? single_part.name : index_part.name;
+    for (size_t i = 0; i < j->n_shards; i++) names[n++] = j->shards[i];
+    return n;
+}
+
+static ftl_status write_receipt(const job *j, const char *const *names, size_t n, ftl_error *err)
 {
     fi_buf path = {0}, text = {0};
     fi_file *file = NULL;
-    json_t *files = json_object(), *receipt = json_pack("{s:s, s:O}", "repository", repository, "files", files);
+    json_t *files = json_object(), *receipt = json_pack("{s:s, s:O}", "repository", j->repository, "files", files);
     ftl_status st = receipt ? FTL_OK : fi_fail_memory(err);
-    for (size_t i = 0; !st && i < N_PARTS; i++)
-        if (!absent[i]) st = add_to_receipt(files, directory, parts[i].name, err);
+    for (size_t i = 0; !st && i < n; i++) st = add_to_receipt(files, j->directory, names[i], err);
     if (!st) fi_json_write(receipt, &text);
     fi_buf_char(&text, '\n');
     if (!st && text.failed) st = fi_fail_memory(err);
-    if (!st) st = fi_hub_path(&path, err, "%s/" FI_HUB_RECEIPT, directory);
+    if (!st) st = fi_hub_path(&path, err, "%s/" FI_HUB_RECEIPT, j->directory);
     if (!st) st = fi_file_create(path.data, &file, err);
     if (!st && !(st = fi_file_write(file, text.data, text.size, err))) {
         st = fi_file_commit(file, err);
@@ -434,31 +460,66 @@ static ftl_status write_receipt(const char *directory, const char *repository, c
     return st;
 }
 
-static void remove_parts(const char *directory)
+static void remove_files(const char *directory, const char *const *names, size_t n)
 {
     fi_buf path = {0};
-    for (size_t i = 0; i < N_PARTS; i++)
-        if (!fi_hub_path(&path, NULL, "%s/%s", directory, parts[i].name)) unlink(path.data);
+    for (size_t i = 0; i < n; i++)
+        if (!fi_hub_path(&path, NULL, "%s/%s", directory, names[i])) unlink(path.data);
     fi_buf_release(&path);
 }
 
-/* All parts, a look at them, and the receipt that makes them a model of the store. */
-static ftl_status download_into(const char *directory, const char *repository, const ftl_hub_download_args *args,
-                                ftl_error *err)
+/* Shards are what an index, which is a server's, calls so: no other file of the store may be meant. */
+static ftl_status check_shards(const job *j, ftl_error *err)
 {
-    curl_api api;
-    bool absent[N_PARTS] = {false};
-    ftl_status st = load_curl(&api, err);
-    if (!st) st = fi_hub_make_directory(directory, err);
-    for (size_t i = 0; !st && i < N_PARTS; i++)
-        st = fetch(&api, args, repository, &parts[i], directory, &absent[i], err);
-    if (st) return st;
-    st = fi_hub_check_model(directory, err);
-    if (st == FTL_EDATA) {
-        remove_parts(directory);
-        return fi_fail_prefix(err, "what came is no model and was removed");
+    for (size_t i = 0; i < j->n_shards; i++)
+        if (!fi_hub_is_plain(j->shards[i]) || !fi_text_ends(j->shards[i], ".safetensors"))
+            return fi_fail(err, FTL_EDATA, "%s of %s names a file '%.80s', which is no name of a shard",
+                           index_part.name, j->repository, j->shards[i]);
+    return FTL_OK;
+}
+
+/* What model.safetensors is for smaller models. */
+static ftl_status fetch_shards(job *j, ftl_error *err)
+{
+    fi_buf path = {0};
+    bool came;
+    ftl_status st = fetch(j, &index_part, &came, err);
+    if (!st) st = fi_hub_path(&path, err, "%s/%s", j->directory, index_part.name);
+    if (!st) {
+        st = fi_weights_index_files(path.data, &j->shards, &j->n_shards, err);
+        if (!st) st = check_shards(j, err);
+        if (st == FTL_EDATA) unlink(path.data);
     }
-    return st ? st : write_receipt(directory, repository, absent, err);
+    for (size_t i = 0; !st && i < j->n_shards; i++) {
+        const part shard = {j->shards[i], true, 0};
+        st = fetch(j, &shard, &came, err);
+    }
+    fi_buf_release(&path);
+    return st;
+}
+
+/* All files, a look at them, and the receipt that makes them a model of the store. */
+static ftl_status run_job(job *j, ftl_error *err)
+{
+    bool came;
+    ftl_status st = load_curl(&j->api, err);
+    if (!st) st = fi_hub_make_directory(j->directory, err);
+    if (!st) st = fetch(j, &config_part, &came, err);
+    if (!st) st = fetch(j, &generation_part, &j->generation, err);
+    if (!st) st = fetch(j, &single_part, &j->single, err);
+    if (!st && !j->single) st = fetch_shards(j, err);
+    if (st) return st;
+    const char **names = fi_alloc(4 + j->n_shards, sizeof *names);
+    if (!names) return fi_fail_memory(err);
+    const size_t n = files_of(j, names);
+    st = fi_hub_check_model(j->directory, err);
+    if (st == FTL_EDATA) {
+        remove_files(j->directory, names, n);
+        fi_fail_prefix(err, "what came is no model and was removed");
+    }
+    if (!st) st = write_receipt(j, names, n, err);
+    fi_free(names);
+    return st;
 }
 
 ftl_status ftl_hub_download(const char *store, const char *name, const ftl_hub_download_args *args, ftl_error *err)
@@ -476,7 +537,9 @@ ftl_status ftl_hub_download(const char *store, const char *name, const ftl_hub_d
     if (!st) st = fi_hub_path(&path, err, "%s/%s/" FI_HUB_RECEIPT, store, name);
     if (!st && !fi_hub_exists(path.data)) {
         st = fi_hub_path(&path, err, "%s/%s", store, name);
-        if (!st) st = download_into(path.data, checkpoint->repository, args ? args : &defaults, err);
+        job j = {.args = args ? args : &defaults, .repository = checkpoint->repository, .directory = path.data};
+        if (!st) st = run_job(&j, err);
+        fi_weights_names_free(j.shards, j.n_shards);
     }
     fi_buf_release(&path);
     return st;

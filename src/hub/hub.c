@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_NAME = 64, MAX_ENTRY_BYTES = 1 << 20 };
+enum { MAX_NAME = 64, MAX_ENTRY_BYTES = 1 << 18 };
 
 static const ftl_hub_checkpoint checkpoints[] = {
     {"chronos-t5-tiny", "amazon/chronos-t5-tiny", "8 M parameters, samples"},
@@ -47,8 +47,7 @@ const ftl_hub_checkpoint *fi_hub_find_checkpoint(const char *name)
 
 /* ---- names and paths ---- */
 
-/* What is no path, and no hidden file. */
-static bool is_plain(const char *name)
+bool fi_hub_is_plain(const char *name)
 {
     static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
                       rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
@@ -58,7 +57,7 @@ static bool is_plain(const char *name)
 
 static bool is_name(const char *name)
 {
-    return is_plain(name) && !fi_text_ends(name, ".json"); /* entries of the store end so */
+    return fi_hub_is_plain(name) && !fi_text_ends(name, ".json"); /* entries of the store end so */
 }
 
 ftl_status fi_hub_check_name(const char *name, ftl_error *err)
@@ -290,7 +289,7 @@ static ftl_status remove_download(const char *directory, ftl_error *err)
     if (!st) st = read_object(path.data, &receipt, err);
     json_object_foreach(json_object_get(receipt, "files"), file, about)
     {
-        if (st || !is_plain(file)) continue; /* a path leads elsewhere */
+        if (st || !fi_hub_is_plain(file)) continue; /* a path leads elsewhere */
         st = fi_hub_path(&path, err, "%s/%s", directory, file);
         if (!st && unlink(path.data) && errno != ENOENT)
             st = fi_fail(err, FTL_EIO, "%s: cannot remove: %s", path.data, strerror(errno));

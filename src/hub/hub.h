@@ -9,6 +9,8 @@
 /* Written last into a downloaded model: the model is there when this file is. */
 #define FI_HUB_RECEIPT "download.json"
 
+/* No path, nothing hidden, nothing that a URL would have to escape. */
+bool fi_hub_is_plain(const char *name);
 /* FTL_EINVAL unless `name` may name a model. */
 ftl_status fi_hub_check_name(const char *name, ftl_error *err);
 /* Text by format into *path, which is cleared first. */

@@ -1,7 +1,6 @@
 #include "nn/params.h"
 
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "base/error.h"
 #include "tensor/kernels.h"
 
@@ -46,13 +45,6 @@ fi_param *fi_params_add(fi_params *params, fi_role role, int n_dims, const size_
             e->param.size *= shape[i];
     }
     return params->item[params->n++] = &e->param;
-}
-
-static void shape_text(fi_buf *buf, int n_dims, const size_t *shape)
-{
-    fi_buf_char(buf, '[');
-    for (int i = 0; i < n_dims; i++) fi_buf_printf(buf, "%s%zu", i ? ", " : "", shape[i]);
-    fi_buf_char(buf, ']');
 }
 
 /* A parameter's shape in the file: filters have their channels second there, and last in the network; others are turned. */
@@ -114,21 +106,16 @@ static ftl_status find_stored(const fi_weights *weights, const fi_param *param, 
     bool same = stored && stored->n_dims == param->n_dims;
     for (int i = 0; same && i < param->n_dims; i++) same = stored->shape[i] == shape[i];
     if (same) return check_type(weights, stored, err);
-    fi_buf text = {0};
-    shape_text(&text, param->n_dims, shape);
-    if (stored) {
-        fi_buf_text(&text, " by its configuration, but is ");
-        shape_text(&text, stored->n_dims, stored->shape);
-    }
-    ftl_status st =
-        text.failed
-            ? fi_fail_memory(err)
-            : fi_fail(err, FTL_EDATA,
-                      stored ? "%s: tensor '%s' should be %s; the file does not belong to its config.json"
-                             : "%s: tensor '%s' of shape %s is missing; the file does not belong to its config.json",
-                      fi_weights_path(weights), param->name, text.data);
-    fi_buf_release(&text);
-    return st;
+    char wanted[FI_SHAPE_TEXT], found[FI_SHAPE_TEXT];
+    fi_shape_text(param->n_dims, shape, wanted);
+    if (!stored)
+        return fi_fail(err, FTL_EDATA,
+                       "%s: tensor '%s' of shape %s is missing; the file does not belong to its config.json",
+                       fi_weights_path(weights), param->name, wanted);
+    return fi_fail(err, FTL_EDATA,
+                   "%s: tensor '%s' should be %s by its configuration, but is %s; the file does not belong to its "
+                   "config.json",
+                   fi_weights_path(weights), param->name, wanted, fi_shape_text(stored->n_dims, stored->shape, found));
 }
 
 static ftl_status check_declared(const fi_params *params, ftl_error *err)
@@ -271,6 +258,13 @@ ftl_status fi_params_load(fi_params *params, fi_engine *engine, const fi_weights
         fi_engine_run(engine, w.n, load_part, &w);
         pthread_mutex_destroy(&w.lock);
         if (w.failed_at < SIZE_MAX) st = fi_fail(err, w.error.code, "%s", w.error.message);
+    }
+    for (size_t i = 0; i < params->n && !st; i++) {
+        fi_packed *packed = params->item[i]->packed;
+        if (!packed) continue;
+        params->bytes -= packed->bytes; /* finishing may add to it */
+        st = fi_packed_finish(engine, packed, err);
+        params->bytes += packed->bytes;
     }
     fi_free(w.parts);
     return st;

@@ -1,5 +1,6 @@
 #include "tensor/dtype.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -18,6 +19,15 @@ size_t fi_dtype_size(fi_dtype type)
 const char *fi_dtype_name(fi_dtype type)
 {
     return types[type].name;
+}
+
+const char *fi_shape_text(int n_dims, const size_t *shape, char text[FI_SHAPE_TEXT])
+{
+    size_t used = (size_t)snprintf(text, FI_SHAPE_TEXT, "[");
+    for (int i = 0; i < n_dims; i++)
+        used += (size_t)snprintf(text + used, FI_SHAPE_TEXT - used, "%s%zu", i ? ", " : "", shape[i]);
+    snprintf(text + used, FI_SHAPE_TEXT - used, "]");
+    return text;
 }
 
 static float float_of_bits(uint32_t bits)

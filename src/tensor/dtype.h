@@ -12,6 +12,10 @@ size_t fi_dtype_size(fi_dtype type);
 /* "F32", "BF16" ...: safetensors' names. */
 const char *fi_dtype_name(fi_dtype type);
 
+/* "[2, 3]"; returns text. */
+enum { FI_SHAPE_TEXT = 192 }; /* room for 8 dimensions */
+const char *fi_shape_text(int n_dims, const size_t *shape, char text[FI_SHAPE_TEXT]);
+
 /* n numbers of any type as float: exact for F16 and BF16, rounded to nearest for F64 and wide integers. src may be unaligned. */
 void fi_convert_to_f32(fi_dtype type, const void *src, float *dst, size_t n);
 /* Round to nearest even. type: FI_F32, FI_F16 or FI_BF16. */

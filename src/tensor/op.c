@@ -3,22 +3,12 @@
 #include <math.h>
 #include <stdio.h>
 
-/* "[2, 3]" */
-static const char *shape_text(const fi_node *x, char *text, size_t size)
-{
-    size_t used = (size_t)snprintf(text, size, "[");
-    for (int i = 0; i < x->n_dims; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%zu", i ? ", " : "", x->shape[i]);
-    snprintf(text + used, size - used, "]");
-    return text;
-}
-
 fi_node *fi_fail_shapes(fi_graph *g, const char *op, const fi_node *a, const fi_node *b, const char *rule)
 {
-    char text_a[128], text_b[128];
-    if (!b) return fi_graph_fail(g, "%s: %s: %s", op, shape_text(a, text_a, sizeof text_a), rule);
-    return fi_graph_fail(g, "%s: %s and %s: %s", op, shape_text(a, text_a, sizeof text_a),
-                         shape_text(b, text_b, sizeof text_b), rule);
+    char text_a[FI_SHAPE_TEXT], text_b[FI_SHAPE_TEXT];
+    fi_shape_text(a->n_dims, a->shape, text_a);
+    if (!b) return fi_graph_fail(g, "%s: %s: %s", op, text_a, rule);
+    return fi_graph_fail(g, "%s: %s and %s: %s", op, text_a, fi_shape_text(b->n_dims, b->shape, text_b), rule);
 }
 
 fi_dropout_mask fi_dropout_of(const fi_graph *g, const fi_node *node, float p)

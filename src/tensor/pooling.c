@@ -64,6 +64,12 @@ static void backward_rows(fi_graph *g, fi_node *node, void (*row)(void *user, si
 
 /* ---- maximum: saved is the place of each in its kernel, as a whole number in a float's memory ---- */
 
+/* NaN, once met, is the largest, as PyTorch has it. */
+static inline bool larger(float x, float most)
+{
+    return (x > most) | (x != x);
+}
+
 static void max_row(void *user, size_t i, float *scratch)
 {
     (void)scratch;
@@ -77,8 +83,8 @@ static void max_row(void *user, size_t i, float *scratch)
         if (place) memset(place, 0, r.c * sizeof *place);
         for (size_t k = 1; k < r.kernel * r.kernel; k++) {
             const float *other = in + k / r.kernel * r.pitch + k % r.kernel * r.c;
-            for (size_t j = 0; place && j < r.c; j++) place[j] = other[j] > out[j] ? (uint32_t)k : place[j];
-            for (size_t j = 0; j < r.c; j++) out[j] = other[j] > out[j] ? other[j] : out[j];
+            for (size_t j = 0; place && j < r.c; j++) place[j] = larger(other[j], out[j]) ? (uint32_t)k : place[j];
+            for (size_t j = 0; j < r.c; j++) out[j] = larger(other[j], out[j]) ? other[j] : out[j];
         }
     }
 }

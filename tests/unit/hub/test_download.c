@@ -21,9 +21,20 @@ static ftl_error err;
 
 /* ---- the server ---- */
 
-static char *model; /* the bytes of a safetensors file */
-static size_t model_size;
-static char model_digest[FI_SHA256_TEXT];
+/* A safetensors file: the whole model, then the two shards of the same. */
+typedef struct served {
+    const char *name, *tensor;
+    int numbers;
+    char *bytes;
+    size_t size;
+    char digest[FI_SHA256_TEXT];
+} served;
+static served models[] = {{.name = "model.safetensors", .tensor = "w", .numbers = N_NUMBERS},
+                          {.name = "model-00001-of-00002.safetensors", .tensor = "w", .numbers = N_NUMBERS},
+                          {.name = "model-00002-of-00002.safetensors", .tensor = "v", .numbers = 1000}};
+#define model        (models[0].bytes)
+#define model_size   (models[0].size)
+#define model_digest (models[0].digest)
 static int listener, port;
 static _Atomic int n_requests, n_bytes; /* of model.safetensors asked for, and sent */
 
@@ -60,35 +71,35 @@ static void wait_for_end(int to)
 }
 
 /* The model from `from`; `more` are further headers. */
-static void send_model(int to, const char *mode, size_t from, bool ranged, const char *more)
+static void send_model(int to, const char *mode, const served *m, size_t from, bool ranged, const char *more)
 {
-    size_t n = model_size - from;
+    size_t n = m->size - from;
     bool cut = !strcmp(mode, "cut"), slow = !strcmp(mode, "slow");
     n_requests++;
-    if (ranged && from >= model_size) {
-        send_text(to, "HTTP/1.1 416 Range\r\nContent-Range: bytes */%zu\r\nContent-Length: 0\r\n\r\n", model_size);
+    if (ranged && from >= m->size) {
+        send_text(to, "HTTP/1.1 416 Range\r\nContent-Range: bytes */%zu\r\nContent-Length: 0\r\n\r\n", m->size);
         return;
     }
     if (ranged)
         send_text(to, "HTTP/1.1 206 Part\r\nContent-Range: bytes %zu-%zu/%zu\r\n",
-                  from + (strcmp(mode, "shifted") ? 0 : 1), model_size - 1, model_size);
+                  from + (strcmp(mode, "shifted") ? 0 : 1), m->size - 1, m->size);
     else
         send_text(to, "HTTP/1.1 200 OK\r\n");
     send_text(to, "Content-Length: %zu\r\nConnection: close\r\n%s\r\n", n, more);
-    n_bytes += (int)send_bytes(to, model + from, cut ? n / 2 : slow ? 100 : n);
+    n_bytes += (int)send_bytes(to, m->bytes + from, cut ? n / 2 : slow ? 100 : n);
     if (slow) wait_for_end(to);
 }
 
-static void answer_model(int to, const char *mode, const char *path, size_t from, bool ranged)
+static void answer_model(int to, const char *mode, const served *m, const char *path, size_t from, bool ranged)
 {
     char more[256];
     if (!strcmp(mode, "direct")) {
-        snprintf(more, sizeof more, "ETag: \"%s\"\r\n", model_digest);
-        send_model(to, mode, from, ranged, more);
+        snprintf(more, sizeof more, "ETag: \"%s\"\r\n", m->digest);
+        send_model(to, mode, m, from, ranged, more);
     } else if (!strcmp(mode, "norange")) {
-        send_model(to, mode, 0, false, "");
+        send_model(to, mode, m, 0, false, "");
     } else if (!strncmp(path, "/sent/", 6)) { /* where the redirection leads; its ETag is something else */
-        send_model(to, mode, from, ranged,
+        send_model(to, mode, m, from, ranged,
                    "ETag: \"0000000000000000000000000000000000000000000000000000000000000000\"\r\n");
     } else if (!strcmp(mode, "away")) {
         send_text(to, "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n");
@@ -98,17 +109,39 @@ static void answer_model(int to, const char *mode, const char *path, size_t from
         send_text(to,
                   "HTTP/1.1 302 Found\r\nLocation: /sent%s\r\nX-Linked-Size: %zu\r\nX-Linked-ETag: \"%s\"\r\n"
                   "Content-Length: 0\r\nConnection: close\r\n\r\n",
-                  path, model_size + !strcmp(mode, "longer"),
-                  strcmp(mode, "lie") ? model_digest
-                                      : "11111111111111111111111111111111111111111111111111111111111111aa");
+                  path, m->size + !strcmp(mode, "longer"),
+                  strcmp(mode, "lie") ? m->digest : "11111111111111111111111111111111111111111111111111111111111111aa");
     }
 }
 
+/* The index, which in some modes names what it may not. */
+static void answer_index(int to, const char *mode)
+{
+    const char *second = !strcmp(mode, "out")   ? "../config.json"
+                         : !strcmp(mode, "odd") ? "download.json"
+                                                : models[2].name;
+    char text[512];
+    const int n = snprintf(text, sizeof text, "{\"weight_map\":{\"w\":\"%s\",\"%s\":\"%s\"}}", models[1].name,
+                           strcmp(mode, "lacks") ? "v" : "u", second);
+    send_text(to, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", n, text);
+}
+
+/* Modes that begin with "shards" have no model.safetensors, but an index and shards, sent as the rest of the mode says. */
 static void answer(int to, const char *path, size_t from, bool ranged)
 {
-    char mode[32] = "";
-    sscanf(strncmp(path, "/sent/", 6) ? path : path + 5, "/%31[^/]", mode);
-    const char *file = strrchr(path, '/') + 1;
+    char all[32] = "";
+    sscanf(strncmp(path, "/sent/", 6) ? path : path + 5, "/%31[^/]", all);
+    const bool sharded = !strncmp(all, "shards", 6);
+    const char *file = strrchr(path, '/') + 1, *mode = sharded ? all + 6 : all;
+    if (sharded && !strcmp(file, "model.safetensors.index.json")) {
+        answer_index(to, mode);
+        return;
+    }
+    for (int i = 1; i < 3 && sharded; i++)
+        if (!strcmp(file, models[i].name)) {
+            answer_model(to, i == 1 ? "ok" : mode, &models[i], path, from, ranged);
+            return;
+        }
     if (!strcmp(mode, "gone"))
         send_empty(to, "404 Not Found");
     else if (!strcmp(mode, "denied"))
@@ -122,8 +155,8 @@ static void answer(int to, const char *path, size_t from, bool ranged)
         while (send_bytes(to, model, model_size) == model_size) continue;
     } else if (!strcmp(file, "config.json"))
         send_text(to, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: \"abc\"\r\nConnection: close\r\n\r\n{}");
-    else if (!strcmp(file, "model.safetensors"))
-        answer_model(to, mode, path, from, ranged);
+    else if (!sharded && !strcmp(file, "model.safetensors"))
+        answer_model(to, mode, &models[0], path, from, ranged);
     else if (!strcmp(mode, "direct"))
         send_text(to, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}");
     else
@@ -188,16 +221,16 @@ static void check_there(const char *store)
 {
     char *directory = NULL;
     fi_weights *w = NULL;
-    ftl_hub_model *models;
+    ftl_hub_model *list;
     size_t n;
     if (ftl_hub_resolve(inside(store), NAME, &directory, &err)) fail_msg("%s", err.message);
     CHECK_INT(fi_weights_open(directory, &w, &err), FTL_OK);
     CHECK_INT(fi_weights_at(w, 0)->size, N_NUMBERS);
     fi_weights_close(w);
     ftl_text_free(directory);
-    CHECK_INT(ftl_hub_list(inside(store), &models, &n, &err), FTL_OK);
-    CHECK(n == 1 && models[0].downloaded);
-    ftl_hub_models_free(models, n);
+    CHECK_INT(ftl_hub_list(inside(store), &list, &n, &err), FTL_OK);
+    CHECK(n == 1 && list[0].downloaded);
+    ftl_hub_models_free(list, n);
     CHECK(size_of(part_of(store, "model.safetensors.part")) < 0);
     FILE *f = fopen(part_of(store, "download.json"), "r");
     char receipt[1024] = "";
@@ -241,6 +274,37 @@ TEST(a_model_is_downloaded_checked_listed_and_removed)
     if (download("ok", "direct", (ftl_hub_download_args){0})) fail_msg("%s", err.message);
     check_there("ok");
     CHECK_INT(size_of(part_of("ok", "generation_config.json")), 2);
+}
+
+TEST(shards_are_downloaded_each_continued_and_checked)
+{
+    CHECK_INT(download("sharded", "shardscut", (ftl_hub_download_args){0}), FTL_EIO);
+    CHECK_CONTAINS(err.message, "model-00002-of-00002.safetensors: the transfer broke off");
+    check_absent("sharded");
+    CHECK(size_of(part_of("sharded", models[1].name)) == (off_t)models[1].size);
+    CHECK_INT(download("sharded", "shardslie", (ftl_hub_download_args){0}), FTL_EDATA);
+    CHECK_CONTAINS(err.message, "model-00002-of-00002.safetensors: the checksum of what came is wrong");
+    CHECK_INT(download("sharded", "shardscut", (ftl_hub_download_args){0}), FTL_EIO);
+    if (download("sharded", "shards", (ftl_hub_download_args){0})) fail_msg("%s", err.message);
+    CHECK(n_bytes <= (int)(models[2].size / 2 + 1)); /* the second half of the second shard */
+    char *directory = NULL;
+    fi_weights *w = NULL;
+    CHECK_INT(ftl_hub_resolve(inside("sharded"), NAME, &directory, &err), FTL_OK);
+    CHECK_INT(fi_weights_open(directory, &w, &err), FTL_OK);
+    CHECK_INT(fi_weights_count(w), 2);
+    fi_weights_close(w);
+    ftl_text_free(directory);
+    CHECK_INT(ftl_hub_remove(inside("sharded"), NAME, &err), FTL_OK);
+    CHECK(access(inside("sharded/" NAME), F_OK)); /* nothing is left of it */
+    CHECK_INT(download("sharded", "shardslacks", (ftl_hub_download_args){0}), FTL_EDATA);
+    CHECK_CONTAINS(err.message, "what came is no model and was removed: ");
+    CHECK(size_of(part_of("sharded", models[1].name)) < 0);
+    CHECK_INT(download("sharded", "shardsout", (ftl_hub_download_args){0}), FTL_EDATA);
+    CHECK_CONTAINS(err.message, "a file beside the index");
+    CHECK_INT(download("sharded", "shardsodd", (ftl_hub_download_args){0}), FTL_EDATA);
+    CHECK_CONTAINS(err.message, "'download.json', which is no name of a shard");
+    check_absent("sharded");
+    if (download("sharded", "shards", (ftl_hub_download_args){0})) fail_msg("%s", err.message);
 }
 
 TEST(a_broken_off_download_goes_on_where_it_ended)
@@ -356,20 +420,20 @@ TEST(a_name_that_was_added_is_not_overwritten)
     CHECK_CONTAINS(err.message, "foretell models remove " NAME);
 }
 
-static void make_model(void)
+static void make_model(served *m)
 {
-    float *numbers = calloc(N_NUMBERS, sizeof *numbers);
-    const fi_to_store tensor = {"w", FI_F32, 1, {N_NUMBERS}, numbers};
+    float *numbers = calloc((size_t)m->numbers, sizeof *numbers);
+    const fi_to_store tensor = {m->tensor, FI_F32, 1, {(size_t)m->numbers}, numbers};
     fi_sha256 hash;
-    for (int i = 0; i < N_NUMBERS; i++) numbers[i] = (float)i;
+    for (int i = 0; i < m->numbers; i++) numbers[i] = (float)i;
     CHECK_INT(fi_weights_write(inside("m.safetensors"), &tensor, 1, NULL, 0, &err), FTL_OK);
-    model_size = (size_t)size_of(inside("m.safetensors"));
-    model = malloc(model_size);
+    m->size = (size_t)size_of(inside("m.safetensors"));
+    m->bytes = malloc(m->size);
     FILE *f = fopen(inside("m.safetensors"), "rb");
-    CHECK(f && fread(model, 1, model_size, f) == model_size && !fclose(f));
+    CHECK(f && fread(m->bytes, 1, m->size, f) == m->size && !fclose(f));
     fi_sha256_init(&hash);
-    fi_sha256_add(&hash, model, model_size);
-    fi_sha256_text(&hash, model_digest);
+    fi_sha256_add(&hash, m->bytes, m->size);
+    fi_sha256_text(&hash, m->digest);
     free(numbers);
 }
 
@@ -377,6 +441,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_is_downloaded_checked_listed_and_removed),
+        cmocka_unit_test(shards_are_downloaded_each_continued_and_checked),
         cmocka_unit_test(a_broken_off_download_goes_on_where_it_ended),
         cmocka_unit_test(a_server_without_ranges_sends_all_again),
         cmocka_unit_test(parts_that_are_whole_or_wrong_are_found_out),
@@ -394,12 +459,12 @@ int main(void)
     static const char *const proxies[] = {"http_proxy", "all_proxy", "ALL_PROXY"};
     for (int i = 0; i < 3; i++) unsetenv(proxies[i]); /* libcurl would ask them for the loopback interface, too */
     if (make_folder(NULL)) return 1;                  /* the server's files need it before the tests do */
-    make_model();
+    for (int i = 0; i < 3; i++) make_model(&models[i]);
     start_server(&server);
     int failed = cmocka_run_group_tests(tests, NULL, remove_folder);
     shutdown(listener, SHUT_RDWR);
     pthread_join(server, NULL);
     close(listener);
-    free(model);
+    for (int i = 0; i < 3; i++) free(models[i].bytes);
     return failed;
 }
