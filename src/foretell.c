@@ -4,7 +4,15 @@
 #include "stats/stats.h"
 
 const ftl_forecaster *const fi_forecasters[] = {
-    &prophet_forecaster,     &seasonal_naive_forecaster,       &naive_forecaster,   &drift_forecaster, &mean_forecaster,
-    &window_mean_forecaster, &seasonal_window_mean_forecaster, &chronos_forecaster,
+    &prophet_forecaster,
+    &seasonal_naive_forecaster,
+    &naive_forecaster,
+    &drift_forecaster,
+    &mean_forecaster,
+    &window_mean_forecaster,
+    &seasonal_window_mean_forecaster,
+    &arima_forecaster,
+    &auto_arima_forecaster,
+    &chronos_forecaster,
 };
 const size_t fi_n_forecasters = sizeof fi_forecasters / sizeof *fi_forecasters;

@@ -7,5 +7,6 @@
 extern const ftl_forecaster seasonal_naive_forecaster, naive_forecaster;                              /* naive.c */
 extern const ftl_forecaster drift_forecaster;                                                         /* drift.c */
 extern const ftl_forecaster mean_forecaster, window_mean_forecaster, seasonal_window_mean_forecaster; /* mean.c */
+extern const ftl_forecaster arima_forecaster, auto_arima_forecaster; /* "arima", "auto-arima" */
 
 #endif
