@@ -168,7 +168,6 @@ static double ocsb_fit(ocsb_data *o, size_t skip, double *statistic)
     memcpy(o->ar, coef, o->lags * sizeof *coef);
     rows = 0;
     for (size_t t = first; t < o->n; t++) {
-        if (t < 2 * o->m + o->lags) continue; /* the filtered difference one season ago must exist */
         double *row = o->X + rows * k;
         for (size_t i = 0; i < o->lags; i++) row[i] = both(o, t - 1 - i);
         row[o->lags] = filtered(o, t - 1, o->m);
