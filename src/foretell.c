@@ -3,6 +3,7 @@
 #include "prophet/prophet.h"
 #include "stats/stats.h"
 
+/* clang-format off: one a line */
 const ftl_forecaster *const fi_forecasters[] = {
     &prophet_forecaster,
     &seasonal_naive_forecaster,
@@ -13,6 +14,12 @@ const ftl_forecaster *const fi_forecasters[] = {
     &seasonal_window_mean_forecaster,
     &arima_forecaster,
     &auto_arima_forecaster,
+    &auto_ets_forecaster,
+    &ses_forecaster,
+    &holt_forecaster,
+    &damped_holt_forecaster,
+    &holt_winters_forecaster,
     &chronos_forecaster,
 };
+/* clang-format on */
 const size_t fi_n_forecasters = sizeof fi_forecasters / sizeof *fi_forecasters;

@@ -17,7 +17,7 @@ static const double DECREASE = 1e-4, CURVATURE = 0.9; /* of the Wolfe conditions
 static const double MIN_STEP = 1e-12, MIN_BRACKET = 1e-16, STEP_GROWTH = 10;
 enum { MAX_EXTRAPOLATIONS = 20, MAX_RETREATS = 10 };
 
-const fi_lbfgs_options fi_lbfgs_stan = {5, 10000, 1e-3, 1e-12, 1e-8, 1e-8, 1e4, 1e7};
+const fi_lbfgs_options fi_lbfgs_stan = {5, 10000, 1e-3, 1e-12, 1e-8, 1e-8, 1e4, 1e7, 0, 0};
 
 /* A point with its value and gradient. */
 typedef struct place {
@@ -177,7 +177,7 @@ static bool finished(const search *s, const fi_lbfgs_options *o, size_t iteratio
 {
     double f = s->here.f, change = fabs(s->there.f - f), moved = 0;
     for (size_t i = 0; i < s->n; i++) moved += (s->here.x[i] - s->there.x[i]) * (s->here.x[i] - s->there.x[i]);
-    double scale = fmax(fabs(f), 1);
+    double scale = fmax(fabs(f), 1), decrement = -fi_dot(s->p, s->here.g, s->n);
     if (change < o->f_change)
         *stop = FI_LBFGS_F_CHANGE;
     else if (sqrt(fi_dot(s->here.g, s->here.g, s->n)) < o->gradient_norm)
@@ -188,7 +188,9 @@ static bool finished(const search *s, const fi_lbfgs_options *o, size_t iteratio
         *stop = FI_LBFGS_MAX_ITERATIONS;
     else if (change / fmax(fabs(s->there.f), scale) < o->relative_f_change * DBL_EPSILON)
         *stop = FI_LBFGS_RELATIVE_F_CHANGE;
-    else if (-fi_dot(s->p, s->here.g, s->n) / scale < o->relative_gradient_norm * DBL_EPSILON)
+    else if (o->patience && iterations >= o->patience && f - 10 * decrement > o->hopeless)
+        *stop = FI_LBFGS_HOPELESS;
+    else if (decrement / scale < o->relative_gradient_norm * DBL_EPSILON)
         *stop = FI_LBFGS_RELATIVE_GRADIENT_NORM;
     else
         return false;
@@ -269,6 +271,7 @@ const char *fi_lbfgs_stop_text(fi_lbfgs_stop stop)
     case FI_LBFGS_MAX_ITERATIONS: return "iteration limit reached";
     case FI_LBFGS_RELATIVE_F_CHANGE: return "relative change of the objective below tolerance";
     case FI_LBFGS_RELATIVE_GRADIENT_NORM: return "relative gradient below tolerance";
+    case FI_LBFGS_HOPELESS: return "no prospect of the value asked for";
     case FI_LBFGS_LINE_SEARCH: return "line search failed";
     case FI_LBFGS_BAD_START: return "not finite at the start";
     }

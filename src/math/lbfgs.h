@@ -17,6 +17,9 @@ typedef struct fi_lbfgs_options {
     double relative_f_change; /* |f - previous f| / max(|f|, |previous f|, 1), in units of machine epsilon */
     double
         relative_gradient_norm; /* g'Hg / max(|f|, 1), in units of machine epsilon; H the inverse Hessian's estimate */
+    /* From iteration `patience` on (0: never) stops where even a decrease of 10 g'Hg would leave f above `hopeless`. */
+    size_t patience;
+    double hopeless;
 } fi_lbfgs_options;
 
 typedef enum fi_lbfgs_stop {
@@ -26,6 +29,7 @@ typedef enum fi_lbfgs_stop {
     FI_LBFGS_MAX_ITERATIONS,
     FI_LBFGS_RELATIVE_F_CHANGE,
     FI_LBFGS_RELATIVE_GRADIENT_NORM,
+    FI_LBFGS_HOPELESS,
     FI_LBFGS_LINE_SEARCH, /* no step along -gradient improves f enough */
     FI_LBFGS_BAD_START,   /* f or its gradient is not finite at the start */
 } fi_lbfgs_stop;
