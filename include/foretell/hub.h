@@ -76,8 +76,9 @@ typedef struct ftl_hub_download_args {
 FTL_API bool ftl_hub_can_download(void);
 
 /**
- * Downloads a public checkpoint into STORE/NAME. Files that an interrupted download left as *.part are continued; each
- * is checked against the size and the SHA-256 that the server tells, and the model appears when all are there.
+ * Downloads a public checkpoint into STORE/NAME: one file of weights, or an index and its shards. Files that an interrupted
+ * download left as *.part are continued; each is checked against the size and the SHA-256 that the server tells, and the
+ * model appears when all are there.
  * @param name  one of ftl_hub_checkpoints()
  * @param args  NULL for the defaults
  * @return FTL_OK (also if it was there already); FTL_EINVAL (not known, or the name is taken by an added model); FTL_EIO
