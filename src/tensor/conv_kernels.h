@@ -25,12 +25,15 @@ typedef struct fi_conv_kernels {
     void (*outer)(size_t n_rows, size_t n_pixels, const float *g, size_t g_row, size_t g_step, const float *x,
                   size_t x_row, size_t x_step, float *d, size_t ld, size_t m, size_t n);
     /*
-     * Winograd's F(2x2, 3x3), tensor/winograd.h, one place of a grid of tiles; plane: floats between the 16 places of a tile.
-     * spread: row `row` of B' d B, four planes from `to` on, of the 4 by 4 pixels d of c channels.
+     * Winograd's F(2x2, 3x3), tensor/winograd.h. Places of a tile lie in 16 planes, `plane` floats apart.
+     * spread: B' d B of 4 by 4 pixels d of c channels; spread_row: one row of it, in four planes
      */
-    void (*spread)(size_t row, const float *const d[16], size_t c, float *to, size_t plane);
-    /* Row `row` of A g A', four planes likewise, of 2 by 2 pixels g. */
-    void (*spread_small)(size_t row, const float *const g[4], size_t c, float *to, size_t plane);
+    void (*spread)(const float *const d[16], size_t c, float *to, size_t plane);
+    void (*spread_row)(size_t row, const float *const d[16], size_t c, float *to, size_t plane);
+    /* One row of A g A' of 2 by 2 pixels g. */
+    void (*spread_grad_row)(size_t row, const float *const g[4], size_t c, float *to, size_t plane);
+    /* G w G' of the filters of a panel, [9 taps][panel]. */
+    void (*spread_filters)(const float *taps, float *to, size_t plane);
     /* The 2 by 2 pixels A' m A + bias (NULL: 0) become (add: are added to) out. */
     void (*gather)(const float *m, size_t plane, size_t c, const float *bias, float *const out[4], bool add);
 } fi_conv_kernels;

@@ -175,31 +175,79 @@ static void outer(size_t n_rows, size_t n_pixels, const float *g, size_t g_row, 
         if (at < (c)) RUN(at, (c)-at);                                                                                 \
     } while (0)
 
-INLINE void spread_vector(const float *const *a, const float *const *b, float sign, float *to, size_t plane, size_t at,
-                          size_t part)
+/* One row of B' d B from one of B' d. */
+INLINE void store_spread(const vec r[4], float *to, size_t plane, size_t part)
+{
+    store_of(to, r[0] - r[2], 0, 1, part);
+    store_of(to + plane, r[1] + r[2], 0, 1, part);
+    store_of(to + 2 * plane, r[2] - r[1], 0, 1, part);
+    store_of(to + 3 * plane, r[1] - r[3], 0, 1, part);
+}
+
+INLINE void spread_row_vector(const float *const *a, const float *const *b, float sign, float *to, size_t plane,
+                              size_t at, size_t part)
 {
     vec r[4];
     for (size_t q = 0; q < 4; q++) r[q] = load_of(a[q] + at, 0, 1, part) + sign * load_of(b[q] + at, 0, 1, part);
-    store_of(to + at, r[0] - r[2], 0, 1, part);
-    store_of(to + plane + at, r[1] + r[2], 0, 1, part);
-    store_of(to + 2 * plane + at, r[2] - r[1], 0, 1, part);
-    store_of(to + 3 * plane + at, r[1] - r[3], 0, 1, part);
+    store_spread(r, to + at, plane, part);
 }
 
-static void spread(size_t row, const float *const d[16], size_t c, float *to, size_t plane)
+static void spread_row(size_t row, const float *const d[16], size_t c, float *to, size_t plane)
 {
     static const struct {
         size_t a, b;
         float sign;
     } rows[4] = {{0, 8, -1}, {4, 8, 1}, {8, 4, -1}, {4, 12, -1}};
     const float *const *a = d + rows[row].a, *const *b = d + rows[row].b, sign = rows[row].sign;
-#define RUN(at, part) spread_vector(a, b, sign, to, plane, at, part)
+#define RUN(at, part) spread_row_vector(a, b, sign, to, plane, at, part)
     CONV_EACH_VECTOR(c, RUN);
 #undef RUN
 }
 
-INLINE void spread_small_vector(const float *const g[4], float upper, float lower, float *to, size_t plane, size_t at,
-                                size_t part)
+INLINE void spread_vector(const float *const d[16], float *to, size_t plane, size_t at, size_t part)
+{
+    vec r[4][4];
+    for (size_t q = 0; q < 4; q++) {
+        vec x[4];
+        for (size_t i = 0; i < 4; i++) x[i] = load_of(d[4 * i + q] + at, 0, 1, part);
+        r[0][q] = x[0] - x[2];
+        r[1][q] = x[1] + x[2];
+        r[2][q] = x[2] - x[1];
+        r[3][q] = x[1] - x[3];
+    }
+    for (size_t i = 0; i < 4; i++) store_spread(r[i], to + 4 * i * plane + at, plane, part);
+}
+
+static void spread(const float *const d[16], size_t c, float *to, size_t plane)
+{
+#define RUN(at, part) spread_vector(d, to, plane, at, part)
+    CONV_EACH_VECTOR(c, RUN);
+#undef RUN
+}
+
+static void spread_filters(const float *taps, float *to, size_t plane)
+{
+    for (size_t at = 0; at < PANEL; at += LANES, taps += LANES, to += LANES) {
+        vec r[4][3];
+        for (size_t u = 0; u < 3; u++) {
+            const vec a = load(taps + u * PANEL), b = load(taps + (3 + u) * PANEL), c = load(taps + (6 + u) * PANEL);
+            r[0][u] = a;
+            r[1][u] = 0.5f * (a + b + c);
+            r[2][u] = 0.5f * (a - b + c);
+            r[3][u] = c;
+        }
+        for (size_t i = 0; i < 4; i++) {
+            float *row = to + 4 * i * plane;
+            store(row, r[i][0]);
+            store(row + plane, 0.5f * (r[i][0] + r[i][1] + r[i][2]));
+            store(row + 2 * plane, 0.5f * (r[i][0] - r[i][1] + r[i][2]));
+            store(row + 3 * plane, r[i][2]);
+        }
+    }
+}
+
+INLINE void spread_grad_vector(const float *const g[4], float upper, float lower, float *to, size_t plane, size_t at,
+                               size_t part)
 {
     vec r[2];
     for (size_t q = 0; q < 2; q++)
@@ -210,10 +258,10 @@ INLINE void spread_small_vector(const float *const g[4], float upper, float lowe
     store_of(to + 3 * plane + at, -r[1], 0, 1, part);
 }
 
-static void spread_small(size_t row, const float *const g[4], size_t c, float *to, size_t plane)
+static void spread_grad_row(size_t row, const float *const g[4], size_t c, float *to, size_t plane)
 {
     static const float upper[4] = {1, 1, 1, 0}, lower[4] = {0, 1, -1, -1};
-#define RUN(at, part) spread_small_vector(g, upper[row], lower[row], to, plane, at, part)
+#define RUN(at, part) spread_grad_vector(g, upper[row], lower[row], to, plane, at, part)
     CONV_EACH_VECTOR(c, RUN);
 #undef RUN
 }
@@ -246,4 +294,5 @@ static void gather(const float *m, size_t plane, size_t c, const float *bias, fl
 #undef RUN
 }
 
-const fi_conv_kernels CONV_SET = {CONV_NAME, PANEL, strip, outer, spread, spread_small, gather};
+const fi_conv_kernels CONV_SET = {CONV_NAME,  PANEL,           strip,          outer, spread,
+                                  spread_row, spread_grad_row, spread_filters, gather};

@@ -313,7 +313,7 @@ static void pack_panel_winograd(void *user, size_t panel, float *scratch)
     memset(taps, 0, 9 * pn * sizeof *taps); /* columns beyond the last stay zero */
     for (size_t i = 0; i < s->c; i++, to += pn) {
         for (size_t t = 0; t < 9; t++) pick_weights(p, tap_weights(p, t / 3, t % 3), i, first, cols, taps + t * pn);
-        fi_winograd_filter(taps, pn, to, fi_winograd_plane(s->k, s->c, s->o));
+        s->k->spread_filters(taps, to, fi_winograd_plane(s->k, s->c, s->o));
     }
 }
 

@@ -20,27 +20,6 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-void fi_winograd_filter(const float *taps, size_t panel, float *to, size_t plane)
-{
-    for (size_t j = 0; j < panel; j++) {
-        float r[4][3];
-        for (size_t u = 0; u < 3; u++) {
-            const float a = taps[u * panel + j], b = taps[(3 + u) * panel + j], c = taps[(6 + u) * panel + j];
-            r[0][u] = a;
-            r[1][u] = 0.5f * (a + b + c);
-            r[2][u] = 0.5f * (a - b + c);
-            r[3][u] = c;
-        }
-        for (size_t i = 0; i < 4; i++) {
-            float *p = to + 4 * i * plane + j;
-            p[0] = r[i][0];
-            p[plane] = 0.5f * (r[i][0] + r[i][1] + r[i][2]);
-            p[2 * plane] = 0.5f * (r[i][0] - r[i][1] + r[i][2]);
-            p[3 * plane] = r[i][2];
-        }
-    }
-}
-
 /* ---- tiles: numbered over images, rows and columns ---- */
 
 static size_t tiles_of_image(const fi_winograd *w)
@@ -116,7 +95,7 @@ static void sweep_task(void *user, size_t i, float *scratch)
     for (size_t t = 0; t < n; t++) {
         const float *at[16];
         find_inputs(w, r->in, place_of(w, first + t), outside, at);
-        for (size_t row = 0; row < 4; row++) w->k->spread(row, at, w->c, v + 4 * row * v_plane + t * w->c, v_plane);
+        w->k->spread(at, w->c, v + t * w->c, v_plane);
     }
     for (size_t p = 0; p < 16; p++) multiply(w, v + p * v_plane, r->packed + p * weights, m + p * m_plane, n);
     for (size_t t = 0; t < n; t++) {
@@ -162,9 +141,9 @@ static void weights_task(void *user, size_t i, float *scratch)
             const place p = place_of(w, first + t);
             const float *at[16];
             find_inputs(w, r->x, p, outside, at);
-            w->k->spread(row, at, w->c, v + t * w->c, v_plane);
+            w->k->spread_row(row, at, w->c, v + t * w->c, v_plane);
             find_outputs(w, r->g + o, p, outside, at);
-            w->k->spread_small(row, at, block, g + t * block, g_plane);
+            w->k->spread_grad_row(row, at, block, g + t * block, g_plane);
         }
         for (size_t q = 0; q < 4; q++)
             w->k->outer(1, n, g + q * g_plane, 0, block, v + q * v_plane, 0, w->c,

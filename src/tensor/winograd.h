@@ -24,13 +24,11 @@ typedef struct fi_winograd {
 /* Whether it is faster than plain sums, and fits a task. */
 bool fi_winograd_pays(size_t c, size_t o, size_t out_y, size_t out_x);
 
-/* Packed weights are 16 planes of [panel][c][k->panel]. */
+/* Packed weights are 16 planes of [panel][c][k->panel], which k->spread_filters writes: floats of one. */
 static inline size_t fi_winograd_plane(const fi_conv_kernels *k, size_t c, size_t o)
 {
     return (o + k->panel - 1) / k->panel * k->panel * c;
 }
-/* G w G' for one row of a panel, whose 9 taps [9][panel] are given: to 16 planes. */
-void fi_winograd_filter(const float *taps, size_t panel, float *to, size_t plane);
 
 /* out = (add: out +) conv(in) + bias (NULL: 0) */
 void fi_winograd_sweep(fi_engine *engine, const fi_winograd *w, const float *in, const float *packed, const float *bias,
