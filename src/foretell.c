@@ -19,6 +19,8 @@ const ftl_forecaster *const fi_forecasters[] = {
     &holt_forecaster,
     &damped_holt_forecaster,
     &holt_winters_forecaster,
+    &theta_forecaster,
+    &auto_theta_forecaster,
     &chronos_forecaster,
 };
 /* clang-format on */

@@ -9,6 +9,7 @@ extern const ftl_forecaster drift_forecaster;                                   
 extern const ftl_forecaster mean_forecaster, window_mean_forecaster, seasonal_window_mean_forecaster; /* mean.c */
 extern const ftl_forecaster arima_forecaster, auto_arima_forecaster; /* "arima", "auto-arima" */
 extern const ftl_forecaster auto_ets_forecaster, ses_forecaster, holt_forecaster, damped_holt_forecaster,
-    holt_winters_forecaster; /* ets.c */
+    holt_winters_forecaster;                                         /* ets.c */
+extern const ftl_forecaster theta_forecaster, auto_theta_forecaster; /* theta.c */
 
 #endif
