@@ -295,19 +295,17 @@ static ftl_status write_row(chronos2 *m, row *r, const fi_chronos2_pass *pass, f
     return FTL_OK;
 }
 
-/* Out of the network's scale into the row's. What a float cannot hold becomes the largest that it can. */
-static ftl_status read_quantiles(const chronos2 *m, const row *r, const float *q, ftl_error *err)
+/* Out of the network's scale into the row's. What a float cannot hold becomes infinite, which is refused with its task. */
+static void read_quantiles(const chronos2 *m, const row *r, const float *q)
 {
     size_t patch = m->net.config.patch, n_levels = m->net.config.n_levels;
     for (size_t k = 0; r->out && k < n_levels; k++) {
         for (size_t t = 0; t < r->n_out; t++) {
             double v = q[(t / patch * n_levels + k) * patch + t % patch];
             v = (m->arcsinh ? sinh(v) : v) * r->scale + r->loc;
-            if (isnan(v)) return fi_fail(err, FTL_ENUMERIC, "the network gives no number; its weights may be damaged");
-            r->out[k * r->ld_out + t] = (float)fmax(fmin(v, FLT_MAX), -FLT_MAX);
+            r->out[k * r->ld_out + t] = fabs(v) <= FLT_MAX ? (float)v : (float)(v * INFINITY);
         }
     }
-    return FTL_OK;
 }
 
 /* Runs n units of one shape. */
@@ -336,7 +334,7 @@ static ftl_status run_units(chronos2 *m, const unit *units, size_t n, size_t ahe
             size_t own = n_tokens - shape.patches + fi_patch_count(r->length, width / 3, width / 3);
             memcpy(r->out, graph->pass.states->value + ((i + 1) * n_tokens - own) * d, own * d * sizeof *r->out);
         } else
-            st = read_quantiles(m, r, graph->pass.quantiles->value + i * ahead * graph->pass.quantiles->shape[2], err);
+            read_quantiles(m, r, graph->pass.quantiles->value + i * ahead * graph->pass.quantiles->shape[2]);
     }
     return st;
 }

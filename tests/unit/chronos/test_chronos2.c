@@ -191,13 +191,14 @@ TEST(targets_of_one_task_see_one_another)
     ftl_chronos_close(model);
 }
 
-TEST(a_constant_series_stays_near_itself_and_extremes_stay_finite)
+TEST(a_constant_series_stays_near_itself_and_extremes_are_finite_or_refused)
 {
     toy *t = *state;
-    float constant[40], extreme[40], tiny[40];
+    float constant[40], extreme[40], tiny[40], huge[40];
     for (size_t i = 0; i < 40; i++) {
         constant[i] = 0.1f;
-        extreme[i] = i % 2 ? 3.3e38f : -3.3e38f;
+        extreme[i] = i % 2 ? 1e38f : -1e38f;
+        huge[i] = i % 2 ? 3.3e38f : -3.3e38f;
         tiny[i] = i % 3 ? 1e-42f : -1e-40f;
     }
     const ftl_chronos_task tasks[3] = {FTL_CHRONOS_TASK(constant, 40), FTL_CHRONOS_TASK(extreme, 40),
@@ -208,6 +209,15 @@ TEST(a_constant_series_stays_near_itself_and_extremes_stay_finite)
     for (size_t k = 0; k < r.n[0]; k++) CHECK_NEAR(r.quantiles[0][k], 0.1, 1e-2);
     for (size_t i = 1; i < 3; i++)
         for (size_t k = 0; k < r.n[i]; k++) CHECK(isfinite(r.quantiles[i][k]));
+    const ftl_chronos_task beyond[2] = {tasks[0], FTL_CHRONOS_TASK(huge, 40)};
+    for (size_t h = 13; h <= 75; h += 62) { /* what no float can hold is said, and whose it is */
+        const ftl_chronos_options longer = {.horizon = h};
+        case_results done = {.memory = &t->memory};
+        ftl_error err;
+        CHECK_INT(ftl_chronos_predict(model, beyond, 2, &longer, case_collect, &done, &err), FTL_ENUMERIC);
+        CHECK(strstr(err.message, "task 2, target 1"));
+        CHECK_INT(done.n_tasks, 1);
+    }
     ftl_chronos_close(model);
 }
 
@@ -500,7 +510,7 @@ int main(void)
         cmocka_unit_test(missing_values_before_a_series_change_no_bit),
         cmocka_unit_test(who_is_seen_matters_and_who_is_not_does_not),
         cmocka_unit_test(targets_of_one_task_see_one_another),
-        cmocka_unit_test(a_constant_series_stays_near_itself_and_extremes_stay_finite),
+        cmocka_unit_test(a_constant_series_stays_near_itself_and_extremes_are_finite_or_refused),
         cmocka_unit_test(inputs_are_not_touched_and_results_come_again),
         cmocka_unit_test(half_precision_files_give_what_their_widened_weights_give),
         cmocka_unit_test(reduced_precision_stays_near),
