@@ -53,6 +53,8 @@ BUILD(linear_bias, fi_linear(g, in[0], in[1], in[2], FI_LINEAR, NULL))
 BUILD(linear_relu, fi_linear(g, in[0], in[1], in[2], FI_RELU, NULL))
 BUILD(linear_relu_residual, fi_linear(g, in[0], in[1], NULL, FI_RELU, in[2]))
 BUILD(linear_residual, fi_linear(g, in[0], in[1], NULL, FI_LINEAR, in[2]))
+BUILD(linear_heads, fi_linear_heads(g, in[0], in[1], 3, false))
+BUILD(linear_heads_back, fi_linear_heads(g, in[0], in[1], 3, true))
 BUILD(matmul, fi_matmul(g, in[0], false, in[1], false, 1))
 BUILD(matmul_ta, fi_matmul(g, in[0], true, in[1], false, 0.5f))
 BUILD(matmul_tb, fi_matmul(g, in[0], false, in[1], true, 0.5f))
@@ -152,6 +154,8 @@ static const op_case op_cases[] = {
     {CASE(linear_relu), ROWS_APART, {{SMOOTH, 2, {BATCH, 6}}, {SMOOTH, 2, {5, 6}}, {SMOOTH, 1, {5}}}},
     {CASE(linear_relu_residual), ROWS_APART, {{SMOOTH, 2, {BATCH, 6}}, {SMOOTH, 2, {5, 6}}, {SMOOTH, 2, {BATCH, 5}}}},
     {CASE(linear_residual), ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 6}}, {SMOOTH, 2, {5, 6}}, {SMOOTH, 3, {BATCH, 2, 5}}}},
+    {CASE(linear_heads), ROWS_APART, {{SMOOTH, 3, {BATCH, 2, 12}}, {SMOOTH, 2, {6, 4}}}},
+    {CASE(linear_heads_back), ROWS_APART, {{SMOOTH, 2, {BATCH, 6}}, {SMOOTH, 2, {6, 4}}}},
     {CASE(matmul), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 6}}, {SMOOTH, 3, {BATCH, 6, 5}}}},
     {CASE(matmul_ta), ROWS_APART, {{SMOOTH, 3, {BATCH, 6, 4}}, {SMOOTH, 3, {BATCH, 6, 5}}}},
     {CASE(matmul_tb), ROWS_APART, {{SMOOTH, 3, {BATCH, 4, 6}}, {SMOOTH, 3, {BATCH, 5, 6}}}},

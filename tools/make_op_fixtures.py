@@ -230,6 +230,12 @@ CASES = {
     "matmul_ta": (lambda a, b: 0.5 * torch.bmm(a.mT, b), [smooth(2, 6, 4), smooth(2, 6, 5)]),
     "matmul_tb": (lambda a, b: 0.5 * torch.bmm(a, b.mT), [smooth(2, 4, 6), smooth(2, 5, 6)]),
     "matmul_tab": (lambda a, b: 2 * torch.bmm(a.mT, b.mT), [smooth(2, 6, 4), smooth(2, 5, 6)]),
+    "linear_heads": (
+        lambda x, w: torch.einsum("bhc,hrc->bhr", x.view(-1, 3, 4), w.view(3, 2, 4)).reshape(3, 2, 6),
+        [smooth(3, 2, 12), smooth(6, 4)]),
+    "linear_heads_back": (
+        lambda x, w: torch.einsum("bhr,hrc->bhc", x.view(-1, 3, 2), w.view(3, 2, 4)).reshape(3, 12),
+        [smooth(3, 6), smooth(6, 4)]),
 }
 
 

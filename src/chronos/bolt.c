@@ -64,6 +64,7 @@ static ftl_status read_config(bolt *b, fi_t5_config *config, const fi_chronos_so
     if (!st)
         st = fi_chronos_get_count_or(s, s->config, "decoder_start_token_id", 0, config->vocab - 1, 0, &b->start, err);
     config->head = FI_T5_NO_HEAD;
+    config->one_token = true;
     return st;
 }
 

@@ -1,5 +1,7 @@
 #include "models/t5.h"
 
+#include "tensor/attention.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -20,6 +22,12 @@ static fi_t5_attention declare_attention(fi_params *p, const fi_t5_config *c, co
     return a;
 }
 
+/* Cross attention of one token asks the encoder's states themselves, as long as an attention's head holds one. */
+static bool asks_states(const fi_t5_config *c)
+{
+    return c->one_token && c->d_model <= FI_HEAD_WIDTH;
+}
+
 static void declare_stack(fi_t5_stack *s, fi_params *p, const fi_t5_config *c, bool decoder)
 {
     const char *name = decoder ? "decoder" : "encoder";
@@ -32,6 +40,10 @@ static void declare_stack(fi_t5_stack *s, fi_params *p, const fi_t5_config *c, b
             b->self.bias = fi_params_add(p, FI_ROLE_OTHER, 2, (size_t[]){c->buckets, b->self.heads},
                                          "%s.block.%zu.layer.0.SelfAttention.relative_attention_bias.weight", name, i);
         if (decoder) b->cross = declare_attention(p, c, name, i, 1, "EncDecAttention", width[i].cross_heads);
+        if (decoder && asks_states(c)) {
+            fi_params_by_heads(b->cross.k, b->cross.heads, true);
+            fi_params_by_heads(b->cross.v, b->cross.heads, false);
+        }
         if (!width[i].d_ff) continue;
         const int layer = decoder ? 2 : 1;
         b->wi = fi_params_add(p, FI_ROLE_MATRIX, 2, (size_t[]){width[i].d_ff, c->d_model},
@@ -118,9 +130,10 @@ void fi_t5_remember(fi_graph *g, const fi_t5 *t5, fi_node *encoded, fi_node *mas
 {
     memset(out, 0, sizeof *out);
     out->mask = mask;
+    if (asks_states(&t5->config)) out->encoded = encoded;
     for (size_t i = 0; i < t5->decoder.n; i++) {
         const fi_t5_attention *a = &t5->decoder.block[i].cross;
-        if (!a->heads) continue;
+        if (!a->heads || out->encoded) continue;
         out->k[i] = project(g, encoded, a->k);
         out->v[i] = project(g, encoded, a->v);
     }
@@ -138,10 +151,24 @@ static fi_node *attend_self(fi_graph *g, const fi_t5 *t5, const fi_t5_attention 
     return fi_attend(g, q, k, v, NULL, bias, &settings);
 }
 
+/*
+ * One query a sequence: q.(K x_j) = (K' q).x_j and sum p_j V x_j = V sum p_j x_j, so neither keys nor values of all x_j are
+ * needed. The heads are queries of one attention over the encoder's states.
+ */
+static fi_node *attend_states(fi_graph *g, const fi_t5_attention *a, fi_node *y, const fi_t5_memory *memory)
+{
+    fi_node *q = fi_linear_heads(g, project(g, y, a->q), fi_parameter(g, a->k), a->heads, true), *x = memory->encoded;
+    if (!q || !x) return NULL;
+    const size_t heads[] = {x->shape[0], a->heads, x->shape[2]}, token[] = {x->shape[0], 1, a->heads * x->shape[2]};
+    y = fi_attend(g, fi_reshape(g, q, 3, heads), x, x, memory->mask, NULL, &(fi_attention){.heads = 1, .scale = 1});
+    return fi_linear_heads(g, fi_reshape(g, y, 3, token), fi_parameter(g, a->v), a->heads, false);
+}
+
 /* Paths of one memory are queries of one attention. */
 static fi_node *attend_memory(fi_graph *g, const fi_t5 *t5, const fi_t5_attention *a, fi_node *y, size_t block,
                               const fi_t5_memory *memory)
 {
+    if (memory->encoded) return attend_states(g, a, y, memory);
     fi_node *q = project(g, y, a->q), *k = memory->k[block];
     if (!q || !k) return NULL;
     const size_t b = k->shape[0], own[] = {q->shape[0], q->shape[1], q->shape[2]};

@@ -25,6 +25,7 @@ typedef struct fi_t5_config {
     fi_activation activation;
     fi_t5_head head;    /* logits from shared.weight, lm_head.weight, or none */
     bool scaled_logits; /* times d_model^-0.5 */
+    bool one_token;     /* the decoder never reads but one token: its cross attention needs no keys and values of all */
     fi_t5_width encoder[FI_T5_MAX_LAYERS], decoder[FI_T5_MAX_LAYERS];
 } fi_t5_config;
 
@@ -59,6 +60,7 @@ fi_node *fi_t5_encode(fi_graph *g, const fi_t5 *t5, fi_node *x, fi_node *mask);
 
 /* What the decoder sees of encoded sequences: keys and values of every block, [b, n, cross_heads d_kv]. */
 typedef struct fi_t5_memory {
+    fi_node *encoded; /* itself, where config.one_token */
     fi_node *mask, *k[FI_T5_MAX_LAYERS], *v[FI_T5_MAX_LAYERS];
 } fi_t5_memory;
 void fi_t5_remember(fi_graph *g, const fi_t5 *t5, fi_node *encoded, fi_node *mask, fi_t5_memory *out);

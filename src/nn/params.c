@@ -13,11 +13,18 @@
 typedef struct entry {
     fi_param param; /* first: fi_param * and entry * are one */
     fi_role role;
+    size_t heads; /* 0: not used by heads */
+    bool back;
 } entry;
+
+static const entry *entry_of(const fi_param *param)
+{
+    return (const entry *)(const void *)param;
+}
 
 static fi_role role_of(const fi_param *param)
 {
-    return ((const entry *)(const void *)param)->role;
+    return entry_of(param)->role;
 }
 
 fi_param *fi_params_add(fi_params *params, fi_role role, int n_dims, const size_t *shape, const char *format, ...)
@@ -45,6 +52,14 @@ fi_param *fi_params_add(fi_params *params, fi_role role, int n_dims, const size_
             e->param.size *= shape[i];
     }
     return params->item[params->n++] = &e->param;
+}
+
+void fi_params_by_heads(fi_param *param, size_t heads, bool back)
+{
+    entry *e = (entry *)(void *)param;
+    if (!e) return;
+    e->heads = heads;
+    e->back = back;
 }
 
 /* A parameter's shape in the file: filters have their channels second there, and last in the network; others are turned. */
@@ -167,13 +182,57 @@ static size_t value_bytes(const fi_param *p)
     return has_values(p) ? (p->size * sizeof(float) + 63) / 64 * 64 : 0;
 }
 
+/* Of a head of a matrix used by heads: its numbers [r, c] in the file, and what is packed, n columns of k, in whole panels. */
+typedef struct head_shape {
+    size_t r, c, k, n, panels;
+} head_shape;
+
+static head_shape head_of(const fi_param *p)
+{
+    const entry *e = entry_of(p);
+    head_shape s = {.r = p->shape[0] / e->heads, .c = p->shape[1]};
+    s.k = e->back ? s.r : s.c;
+    s.n = e->back ? s.c : s.r;
+    s.panels = (s.n + FI_PANEL - 1) / FI_PANEL;
+    return s;
+}
+
+/* The matrix that is packed: [n, k]. */
+static void packed_shape(const fi_param *p, size_t *k, size_t *n)
+{
+    *k = p->shape[1];
+    *n = p->shape[0];
+    if (!entry_of(p)->heads) return;
+    const head_shape s = head_of(p);
+    *k = s.k;
+    *n = entry_of(p)->heads * s.panels * FI_PANEL;
+}
+
+/* Each head is filled up with zeros to whole panels. */
+static ftl_status pack_heads(const fi_engine *engine, const fi_param *p, const float *values, ftl_error *err)
+{
+    const entry *e = entry_of(p);
+    const head_shape s = head_of(p);
+    const size_t wide = s.panels * FI_PANEL;
+    float *b = fi_calloc(e->heads * wide * s.k, sizeof *b);
+    if (!b) return fi_fail_memory(err);
+    for (size_t h = 0; h < e->heads; h++)
+        for (size_t j = 0; j < s.n; j++)
+            for (size_t i = 0; i < s.k; i++)
+                b[(h * wide + j) * s.k + i] = values[(h * s.r + (e->back ? i : j)) * s.c + (e->back ? j : i)];
+    fi_pack_rows(engine, p->packed, 0, e->heads * wide, b, s.k);
+    fi_free(b);
+    return FTL_OK;
+}
+
 /* Places for the values and the packing of every parameter in one block. */
 static ftl_status place_all(fi_params *params, fi_dtype precision, ftl_error *err)
 {
-    size_t bytes = 0;
+    size_t bytes = 0, k, n;
     for (size_t i = 0; i < params->n; i++) {
         const fi_param *p = params->item[i];
-        bytes += value_bytes(p) + (is_packed(p) ? fi_packed_bytes(precision, p->shape[1], p->shape[0]) : 0);
+        if (is_packed(p)) packed_shape(p, &k, &n);
+        bytes += value_bytes(p) + (is_packed(p) ? fi_packed_bytes(precision, k, n) : 0);
     }
     char *at = params->block = fi_aligned_alloc_large(bytes);
     ftl_status st = at ? FTL_OK : fi_fail_memory(err);
@@ -182,7 +241,8 @@ static ftl_status place_all(fi_params *params, fi_dtype precision, ftl_error *er
         if (has_values(p)) p->value = (float *)(void *)at;
         at += value_bytes(p);
         if (!is_packed(p)) continue;
-        st = fi_packed_new(precision, p->shape[1], p->shape[0], at, &p->packed, err);
+        packed_shape(p, &k, &n);
+        st = fi_packed_new(precision, k, n, at, &p->packed, err);
         if (!st) at += p->packed->bytes;
     }
     params->bytes = bytes;
@@ -198,7 +258,8 @@ static ftl_status add_parts(loading *w, fi_param *p, ftl_error *err)
     const size_t unit = is_packed(p) ? FI_PANEL : 1;
     const bool fits = has_values(p) || unit * row <= FI_SCRATCH_BYTES / sizeof(float);
     part one = {.param = p, .stored = stored, .n = rows};
-    one.whole = !fi_stored_has_rows(stored) || !fits || role_of(p) == FI_ROLE_FILTER || role_of(p) == FI_ROLE_TURNED;
+    one.whole = !fi_stored_has_rows(stored) || !fits || role_of(p) == FI_ROLE_FILTER || role_of(p) == FI_ROLE_TURNED ||
+                entry_of(p)->heads;
     if (!one.whole && row) {
         one.n = NUMBERS / row / unit * unit;
         if (one.n < unit) one.n = unit;
@@ -216,7 +277,10 @@ static ftl_status load_whole(loading *w, const part *one, ftl_error *err)
     const fi_param *p = one->param;
     float *own = p->value ? NULL : fi_alloc(p->size, sizeof *own), *values = p->value ? p->value : own;
     ftl_status st = values ? read_stored(w->weights, one->stored, p, values, err) : fi_fail_memory(err);
-    if (!st && p->packed) fi_pack_rows(w->engine, p->packed, 0, p->shape[0], values, p->shape[1]);
+    if (!st && entry_of(p)->heads)
+        st = pack_heads(w->engine, p, values, err);
+    else if (!st && p->packed)
+        fi_pack_rows(w->engine, p->packed, 0, p->shape[0], values, p->shape[1]);
     fi_free(own);
     return st;
 }
@@ -261,7 +325,7 @@ ftl_status fi_params_load(fi_params *params, fi_engine *engine, const fi_weights
     }
     for (size_t i = 0; i < params->n && !st; i++) {
         fi_packed *packed = params->item[i]->packed;
-        if (!packed) continue;
+        if (!packed || entry_of(params->item[i])->heads) continue;
         params->bytes -= packed->bytes; /* finishing may add to it */
         st = fi_packed_finish(engine, packed, err);
         params->bytes += packed->bytes;

@@ -32,6 +32,9 @@ typedef enum fi_role {
 fi_param *fi_params_add(fi_params *params, fi_role role, int n_dims, const size_t *shape, const char *format, ...)
     FTL_PRINTF(5, 6);
 
+/* A matrix [heads r, c] that fi_linear_heads() alone uses, so that inference packs it head by head. NULL is fine. */
+void fi_params_by_heads(fi_param *param, size_t heads, bool back);
+
 /*
  * Fills all from a weight file for inference, packing matrices as `precision` (FI_F32, FI_BF16, FI_I8).
  * @return FTL_OK; FTL_EDATA (a tensor is missing or has another shape: file, name and both shapes are told; NaN or

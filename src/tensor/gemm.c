@@ -44,6 +44,7 @@ typedef struct block {
     const product_job *job;
     fi_product p;
     size_t row, rows, panel, panels; /* of the block */
+    size_t column;                   /* where this product's B begins in the packed one */
     size_t k0, k, lanes;             /* the stretch of k, and lanes of it as the tile takes them */
     size_t a_ld;
     block_memory *memory;
@@ -131,7 +132,8 @@ static const void *panel_of(const block *b, size_t panel, bool as_stored)
     const uint32_t *stored;
     if (p->packed) {
         const size_t panel_lanes = fi_panel_lanes(type, p->k);
-        stored = (const uint32_t *)p->packed->panels + (panel * panel_lanes + b->k0 / fi_lane_numbers(type)) * FI_PANEL;
+        stored = (const uint32_t *)p->packed->panels +
+                 ((b->column / FI_PANEL + panel) * panel_lanes + b->k0 / fi_lane_numbers(type)) * FI_PANEL;
     } else {
         const size_t j0 = panel * FI_PANEL, cols = p->n - j0 < FI_PANEL ? p->n - j0 : FI_PANEL;
         fi_pack_panel(b->job->set, type, p->b, p->ldb, p->b_transposed, b->k0, b->k, j0, cols, NULL, b->memory->panel);
@@ -157,8 +159,8 @@ static void store(const block *b, size_t first, size_t rows, size_t panel, float
                        .activation = p->activation};
     if (b->job->type == FI_I8) {
         out.row_scale = b->memory->scale + first;
-        out.col_scale = p->packed->scale + col;
-        out.col_sum = b->job->how->int_sums ? p->packed->col_sum + col : NULL;
+        out.col_scale = p->packed->scale + b->column + col;
+        out.col_sum = b->job->how->int_sums ? p->packed->col_sum + b->column + col : NULL;
     }
     b->job->set->store(&out, sums);
 }
@@ -220,7 +222,10 @@ static void multiply_block(void *user, size_t index, float *scratch)
     const size_t at = index % per_product, row_at = at / job->col_blocks, col_at = at % job->col_blocks;
     block b = {.job = job, .p = *job->first, .memory = (block_memory *)(void *)scratch};
     b.p.a += i * job->stride_a;
-    if (b.p.b) b.p.b += i * job->stride_b;
+    if (b.p.packed)
+        b.column = i * job->stride_b;
+    else
+        b.p.b += i * job->stride_b;
     b.p.c += i * job->stride_c;
     b.row = share(b.p.m, row_at, job->row_blocks);
     b.rows = share(b.p.m, row_at + 1, job->row_blocks) - b.row;

@@ -64,9 +64,14 @@ typedef struct fi_product {
     size_t ld_residual;
 } fi_product;
 
+enum { FI_PANEL_COLUMNS = 32 }; /* of a packed matrix, which lie together */
+
 /* Zero m or n does nothing; zero k means a sum of nothing. */
 void fi_multiply(fi_engine *engine, const fi_product *product);
-/* Many small ones of equal shape, spread over the threads: product i has a + i * stride_a and so on. Not packed. */
+/*
+ * Many small ones of equal shape, spread over the threads: product i has a + i * stride_a and so on. Of a packed B it has
+ * the n columns from i * stride_b on, which is then a multiple of FI_PANEL_COLUMNS.
+ */
 void fi_multiply_batch(fi_engine *engine, const fi_product *first, size_t count, size_t stride_a, size_t stride_b,
                        size_t stride_c);
 

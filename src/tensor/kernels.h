@@ -11,7 +11,7 @@
 #include "tensor/gemm.h"
 
 enum {
-    FI_PANEL = 32,
+    FI_PANEL = FI_PANEL_COLUMNS,
     FI_MAX_TILE_ROWS = 32,
     FI_WIDE_PANELS = 4 /* of a wide tile */
 };

@@ -118,6 +118,94 @@ fi_node *fi_linear(fi_graph *g, fi_node *x, fi_node *w, fi_node *bias, fi_activa
     return residual ? fi_add(g, node, residual) : node;
 }
 
+typedef struct linear_heads {
+    size_t rows, heads, r, c; /* W is [heads r, c] */
+    bool back;
+} linear_heads;
+
+static void linear_heads_forward(fi_graph *g, fi_node *node)
+{
+    const linear_heads *l = node->attr;
+    const fi_node *w = node->in[W];
+    const fi_packed *packed = w->param ? w->param->packed : NULL;
+    const size_t n = l->back ? l->c : l->r, k = l->back ? l->r : l->c;
+    fi_multiply_batch(fi_graph_engine(g),
+                      &(fi_product){.m = l->rows,
+                                    .n = n,
+                                    .k = k,
+                                    .a = node->in[X]->value,
+                                    .lda = l->heads * k,
+                                    .packed = packed,
+                                    .b = w->value,
+                                    .ldb = l->c,
+                                    .b_transposed = !l->back,
+                                    .type = fi_graph_product_type(g),
+                                    .c = node->value,
+                                    .ldc = l->heads * n},
+                      l->heads, k, packed ? packed->n / l->heads : l->r * l->c, n);
+}
+
+/* dW_h = u_h' v_h with u [rows, heads r] and v [rows, heads c], which are y and x or x and y. */
+static void linear_heads_backward(fi_graph *g, fi_node *node)
+{
+    const linear_heads *l = node->attr;
+    fi_engine *engine = fi_graph_engine(g);
+    fi_dtype type = fi_graph_product_type(g);
+    fi_node *x = node->in[X], *w = node->in[W];
+    const size_t n = l->back ? l->c : l->r, k = l->back ? l->r : l->c;
+    if (fi_needs(w))
+        fi_multiply_batch(engine,
+                          &(fi_product){.m = l->r,
+                                        .n = l->c,
+                                        .k = l->rows,
+                                        .a = l->back ? x->value : node->grad,
+                                        .lda = l->heads * l->r,
+                                        .a_transposed = true,
+                                        .b = l->back ? node->grad : x->value,
+                                        .ldb = l->heads * l->c,
+                                        .type = type,
+                                        .accumulate = fi_grad_begin(w),
+                                        .c = w->grad,
+                                        .ldc = l->c},
+                          l->heads, l->r, l->c, l->r * l->c);
+    if (fi_needs(x))
+        fi_multiply_batch(engine,
+                          &(fi_product){.m = l->rows,
+                                        .n = k,
+                                        .k = n,
+                                        .a = node->grad,
+                                        .lda = l->heads * n,
+                                        .b = w->value,
+                                        .ldb = l->c,
+                                        .b_transposed = l->back,
+                                        .type = type,
+                                        .accumulate = fi_grad_begin(x),
+                                        .c = x->grad,
+                                        .ldc = l->heads * k},
+                          l->heads, n, l->r * l->c, k);
+}
+
+static const fi_op linear_heads_op = {
+    "linear by heads", linear_heads_forward, linear_heads_backward, FI_KEEP_IN(X) | FI_KEEP_IN(W), false, false};
+
+fi_node *fi_linear_heads(fi_graph *g, fi_node *x, fi_node *w, size_t heads, bool back)
+{
+    if (!x || !w) return NULL;
+    const size_t in = x->shape[x->n_dims - 1], r = heads ? w->shape[0] / heads : 0, c = w->shape[1];
+    if (w->n_dims != 2 || !r || r * heads != w->shape[0] || in != heads * (back ? r : c))
+        return fi_graph_fail(g, "linear by %zu heads: %zu features meet weights [%zu, %zu]%s", heads, in, w->shape[0],
+                             w->shape[1], back ? "'" : "");
+    size_t shape[FI_MAX_DIMS];
+    for (int i = 0; i < FI_MAX_DIMS; i++) shape[i] = x->shape[i];
+    shape[x->n_dims - 1] = heads * (back ? c : r);
+    fi_node *node = fi_node_new(g, &linear_heads_op, x->n_dims, shape, sizeof(linear_heads));
+    if (!node) return NULL;
+    *(linear_heads *)node->attr = (linear_heads){in ? x->size / in : 0, heads, r, c, back};
+    fi_node_input(g, node, x);
+    fi_node_input(g, node, w);
+    return node;
+}
+
 typedef struct matmul {
     size_t batch, m, n, k, a_size, b_size;
     bool ta, tb;

@@ -11,6 +11,11 @@
 /* ---- linear.c: products ---- */
 /* y [.., out] = act(x [.., in] W^T + bias) + residual; W [out, in]; bias [out] or NULL; residual [.., out] or NULL. */
 fi_node *fi_linear(fi_graph *g, fi_node *x, fi_node *w, fi_node *bias, fi_activation act, fi_node *residual);
+/*
+ * Each head of x by its rows of W [heads r, c]: x [.., heads c] -> y [.., heads r], y_h = W_h x_h. back: by their transpose,
+ * x [.., heads r] -> [.., heads c]. W is packed by fi_params_by_heads() or not at all.
+ */
+fi_node *fi_linear_heads(fi_graph *g, fi_node *x, fi_node *w, size_t heads, bool back);
 /* y [b, m, n] = scale * A B per batch; a [b, m, k] ([b, k, m] if ta), b [b, k, n] ([b, n, k] if tb). */
 fi_node *fi_matmul(fi_graph *g, fi_node *a, bool ta, fi_node *b, bool tb, float scale);
 
