@@ -13,7 +13,6 @@ void fi_token_pass_free(fi_token_pass *p)
     fi_graph_free(p->encode);
     fi_cache_release(&p->first_cache);
     fi_cache_release(&p->cache);
-    fi_aligned_free(p->seen);
     fi_free(p);
 }
 
@@ -77,7 +76,7 @@ static ftl_status record_t5(fi_chronos_t5_model *m, fi_token_pass *p, ftl_error 
     return st ? st : record_step(m, &memory, &p->cache, &p->next, &p->next_ids, &p->next_logits, err);
 }
 
-/* ---- GPT-2: paths go on from copies of what is cached of their series ---- */
+/* ---- GPT-2: all paths see what is cached of their series ---- */
 
 static ftl_status record_context(fi_chronos_t5_model *m, fi_token_pass *p, ftl_error *err)
 {
@@ -90,7 +89,7 @@ static ftl_status record_context(fi_chronos_t5_model *m, fi_token_pass *p, ftl_e
     p->ids = fi_input_ids(g, 2, shape);
     p->places = fi_input_ids(g, 2, shape);
     p->mask = fi_input(g, 2, shape);
-    fi_node *x = fi_gpt2_decode(g, &m->gpt2, p->ids, p->places, p->mask, &p->first_cache);
+    fi_node *x = fi_gpt2_decode(g, &m->gpt2, p->ids, p->places, p->mask, &p->first_cache, NULL);
     p->first_logits = fi_gpt2_logits(g, &m->gpt2, fi_slice(g, x, 1, p->tokens - 1, 1));
     fi_keep(g, p->first_logits);
     return fi_plan(g, NULL, err);
@@ -100,17 +99,15 @@ static ftl_status record_gpt2(fi_chronos_t5_model *m, fi_token_pass *p, ftl_erro
 {
     ftl_status st = record_context(m, p, err);
     if (st || p->steps == 1) return st;
-    const size_t rows = p->rows * p->paths, capacity = p->tokens + p->steps - 1, shape[] = {rows, 1};
-    st = fi_gpt2_cache_init(&p->cache, &m->gpt2, rows, capacity, err);
+    const size_t rows = p->rows * p->paths, shape[] = {rows, 1};
+    st = fi_gpt2_cache_init(&p->cache, &m->gpt2, rows, p->steps - 1, err);
     if (!st) st = fi_graph_new(m->engine, false, &p->next, err);
     if (st) return st;
     fi_graph *g = p->next;
-    p->seen = fi_aligned_alloc(rows * capacity, sizeof *p->seen);
-    if (!p->seen) return fi_fail_memory(err);
     p->next_ids = fi_input_ids(g, 2, shape);
     p->next_places = fi_input_ids(g, 2, shape);
-    fi_node *seen = fi_state(g, p->seen, 2, (size_t[]){rows, capacity});
-    fi_node *x = fi_gpt2_decode(g, &m->gpt2, p->next_ids, p->next_places, seen, &p->cache);
+    fi_node *x =
+        fi_gpt2_decode(g, &m->gpt2, p->next_ids, p->next_places, seen_from(g, p->mask), &p->cache, &p->first_cache);
     p->next_logits = fi_gpt2_logits(g, &m->gpt2, x);
     fi_keep(g, p->next_logits);
     return fi_plan(g, NULL, err);
@@ -123,17 +120,6 @@ static void find_places(const fi_token_pass *p)
         const float *mask = p->mask->value + r * p->tokens;
         int32_t *places = fi_ids(p->places) + r * p->tokens, next = 0;
         for (size_t i = 0; i < p->tokens; i++) places[i] = mask[i] != 0 ? next++ : 0;
-    }
-}
-
-/* What paths see: their context as it was masked, and all that they have drawn. */
-static void spread_mask(const fi_token_pass *p)
-{
-    const size_t capacity = p->cache.capacity;
-    for (size_t i = 0; i < p->cache.rows; i++) {
-        float *seen = p->seen + i * capacity;
-        memcpy(seen, p->mask->value + i / p->paths * p->tokens, p->tokens * sizeof *seen);
-        for (size_t t = p->tokens; t < capacity; t++) seen[t] = 1;
     }
 }
 
@@ -169,15 +155,13 @@ void fi_token_pass_begin(fi_chronos_t5_model *m)
         for (size_t r = 0; r < p->rows; r++) fi_ids(p->first_ids)[r] = (int32_t)m->start;
     }
     fi_forward(p->first);
-    if (!p->next) return;
-    fi_cache_spread(&p->first_cache, &p->cache);
-    if (m->causal) spread_mask(p);
+    if (p->next && !m->causal) fi_cache_spread(&p->first_cache, &p->cache);
 }
 
 void fi_token_pass_step(fi_chronos_t5_model *m, size_t t)
 {
     fi_token_pass *p = m->pass;
-    p->cache.at = p->first_cache.n_keys + t - 1;
+    p->cache.at = m->causal ? t - 1 : t; /* T5's start token stands first */
     p->cache.n_keys = p->cache.at + 1;
     for (size_t i = 0; m->causal && i < p->cache.rows; i++) /* also after a missing value, whose place is 0 */
         fi_ids(p->next_places)[i] = fi_ids(p->places)[(i / p->paths + 1) * p->tokens - 1] + (int32_t)t;
@@ -192,5 +176,5 @@ size_t fi_token_pass_cache_floats(const fi_chronos_t5_model *m)
         inner += m->t5.decoder.block[i].self.heads * m->t5.config.d_kv;
     for (size_t i = 0; m->causal && i < m->gpt2.config.n_blocks; i++)
         inner += m->gpt2.config.block[i].heads * m->gpt2.config.d_head;
-    return 2 * inner * (s->prediction_length + (m->causal ? s->context_length : 0));
+    return 2 * inner * s->prediction_length;
 }

@@ -1,7 +1,7 @@
 /*
  * The networks behind Chronos' tokens: T5, or (causal) GPT-2. A pass is one shape of a generation, recorded once: `rows`
  * series of `tokens` tokens are read once and give the logits of the first step; in the further ones all paths are rows of
- * one product, and each has its cache.
+ * one product; they share what is known of their series, and each has a cache of what it drew itself.
  */
 #ifndef FI_CHRONOS_TOKEN_PASS_H
 #define FI_CHRONOS_TOKEN_PASS_H
@@ -18,7 +18,6 @@ typedef struct fi_token_pass {
     fi_graph *encode, *first, *next;
     fi_node *first_ids;            /* what T5's decoder starts with */
     fi_node *places, *next_places; /* GPT-2: which learned positions tokens have */
-    float *seen;                   /* GPT-2: [rows * paths, capacity] mask of the cached */
     fi_cache first_cache, cache;   /* of series, of paths */
 } fi_token_pass;
 

@@ -43,14 +43,28 @@ void fi_cache_spread(const fi_cache *from, fi_cache *to)
     }
 }
 
+static fi_node *cached(fi_graph *g, const fi_cache *cache, size_t layer, float *memory)
+{
+    return fi_state(g, memory, 3, (size_t[]){cache->rows, cache->capacity, cache->inner[layer]});
+}
+
 fi_node *fi_cache_attend(fi_graph *g, const fi_cache *cache, size_t layer, fi_node *q, fi_node *k, fi_node *v,
                          fi_node *mask, fi_node *bias, fi_attention settings)
 {
-    const size_t shape[] = {cache->rows, cache->capacity, cache->inner[layer]};
-    k = fi_store(g, k, fi_state(g, cache->k[layer], 3, shape), &cache->at);
-    v = fi_store(g, v, fi_state(g, cache->v[layer], 3, shape), &cache->at);
+    k = fi_store(g, k, cached(g, cache, layer, cache->k[layer]), &cache->at);
+    v = fi_store(g, v, cached(g, cache, layer, cache->v[layer]), &cache->at);
     settings.causal = true;
     settings.first = &cache->at;
     settings.n_keys = &cache->n_keys;
     return fi_attend(g, q, k, v, mask, bias, &settings);
+}
+
+fi_node *fi_cache_attend_shared(fi_graph *g, const fi_cache *cache, const fi_cache *shared, size_t layer, fi_node *q,
+                                fi_node *k, fi_node *v, fi_node *mask, fi_attention settings)
+{
+    k = fi_store(g, k, cached(g, cache, layer, cache->k[layer]), &cache->at);
+    v = fi_store(g, v, cached(g, cache, layer, cache->v[layer]), &cache->at);
+    return fi_attend_shared(g, q, cached(g, shared, layer, shared->k[layer]),
+                            cached(g, shared, layer, shared->v[layer]), mask, k, v, settings.heads, settings.scale,
+                            &cache->n_keys);
 }

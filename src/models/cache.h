@@ -29,4 +29,11 @@ void fi_cache_spread(const fi_cache *from, fi_cache *to);
 fi_node *fi_cache_attend(fi_graph *g, const fi_cache *cache, size_t layer, fi_node *q, fi_node *k, fi_node *v,
                          fi_node *mask, fi_node *bias, fi_attention settings);
 
+/*
+ * Attention of one new token of every row of the cache to those cached and, before them, to all that is cached in `shared`,
+ * of which each row serves cache->rows / shared->rows rows. mask [shared->rows, shared->capacity] or NULL.
+ */
+fi_node *fi_cache_attend_shared(fi_graph *g, const fi_cache *cache, const fi_cache *shared, size_t layer, fi_node *q,
+                                fi_node *k, fi_node *v, fi_node *mask, fi_attention settings);
+
 #endif

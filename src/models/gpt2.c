@@ -78,25 +78,30 @@ static fi_node *only_seen(fi_graph *g, fi_node *v, fi_node *mask)
     return fi_mul(g, v, fi_reshape(g, each, 3, v->shape));
 }
 
-static fi_node *attend(fi_graph *g, const fi_gpt2 *gpt2, fi_node *x, size_t i, fi_node *mask, const fi_cache *cache)
+static fi_node *attend(fi_graph *g, const fi_gpt2 *gpt2, fi_node *x, size_t i, fi_node *mask, const fi_cache *cache,
+                       const fi_cache *shared)
 {
     const fi_gpt2_block *b = &gpt2->block[i];
     const size_t heads = gpt2->config.block[i].heads, inner = cache->inner[i];
     fi_node *qkv = product(g, norm(g, gpt2, x, &b->norm), &b->qkv, FI_LINEAR, NULL);
     fi_node *q = fi_slice(g, qkv, 2, 0, inner), *k = fi_slice(g, qkv, 2, inner, inner);
-    fi_node *v = only_seen(g, fi_slice(g, qkv, 2, 2 * inner, inner), mask);
+    fi_node *v = fi_slice(g, qkv, 2, 2 * inner, inner), *y;
     const fi_attention settings = {.heads = heads, .scale = 1 / sqrtf((float)gpt2->config.d_head)};
-    return product(g, fi_cache_attend(g, cache, i, q, k, v, mask, NULL, settings), &b->o, FI_LINEAR, x);
+    if (shared)
+        y = fi_cache_attend_shared(g, cache, shared, i, q, k, v, mask, settings);
+    else
+        y = fi_cache_attend(g, cache, i, q, k, only_seen(g, v, mask), mask, NULL, settings);
+    return product(g, y, &b->o, FI_LINEAR, x);
 }
 
 fi_node *fi_gpt2_decode(fi_graph *g, const fi_gpt2 *gpt2, fi_node *ids, fi_node *places, fi_node *mask,
-                        const fi_cache *cache)
+                        const fi_cache *cache, const fi_cache *shared)
 {
     fi_node *x = fi_add(g, fi_embedding(g, fi_parameter(g, gpt2->tokens), ids),
                         fi_embedding(g, fi_parameter(g, gpt2->positions), places));
     for (size_t i = 0; x && i < gpt2->config.n_blocks; i++) {
         const fi_gpt2_block *b = &gpt2->block[i];
-        if (b->qkv.weight) x = attend(g, gpt2, x, i, mask, cache);
+        if (b->qkv.weight) x = attend(g, gpt2, x, i, mask, cache, shared);
         if (!b->wi.weight) continue;
         fi_node *hidden = product(g, norm(g, gpt2, x, &b->ff_norm), &b->wi, gpt2->config.activation, NULL);
         x = product(g, hidden, &b->wo, FI_LINEAR, x);

@@ -48,9 +48,11 @@ ftl_status fi_gpt2_cache_init(fi_cache *cache, const fi_gpt2 *gpt2, size_t rows,
  * ids, places [rows, m] -> [rows, m, d_model]: m tokens that stand in the cache from cache->at on, where cache->n_keys
  * counts them in. places: which learned position each one has. mask [rows, capacity]: of the whole cache, 1 seen, 0 not; a
  * token that sees none, not even itself, attends to nothing. With the mask of m = capacity tokens alone, or one after one.
+ * shared (or NULL): a cache filled before, whose tokens come before those of `cache`, each of its rows for as many of ids; then
+ * m is 1 and the mask [shared->rows, shared->capacity] that of the shared ones.
  */
 fi_node *fi_gpt2_decode(fi_graph *g, const fi_gpt2 *gpt2, fi_node *ids, fi_node *places, fi_node *mask,
-                        const fi_cache *cache);
+                        const fi_cache *cache, const fi_cache *shared);
 /* What fi_gpt2_decode() gives -> [.., vocab] */
 fi_node *fi_gpt2_logits(fi_graph *g, const fi_gpt2 *gpt2, fi_node *x);
 

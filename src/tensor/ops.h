@@ -86,6 +86,13 @@ typedef struct fi_attention {
  */
 fi_node *fi_attend(fi_graph *g, fi_node *q, fi_node *k, fi_node *v, fi_node *key_mask, fi_node *rel_bias,
                    const fi_attention *settings);
+/*
+ * attention_shared.c: one new token of each of many paths. Queries q [b p, 1, h d] see the keys k [b, n, h d] of their series
+ * (key_mask [b, n] or NULL) and the first *n_own >= 1, read at run time, of their own in own_k [b p, capacity, h d]; one softmax
+ * over both. No gradient.
+ */
+fi_node *fi_attend_shared(fi_graph *g, fi_node *q, fi_node *k, fi_node *v, fi_node *key_mask, fi_node *own_k,
+                          fi_node *own_v, size_t heads, float scale, const size_t *n_own);
 /* T5's relative position bias from its table [buckets, heads]: [heads, n_q + n_k - 1] as above (Raffel et al. 2020, 2.1). */
 fi_node *fi_relative_bias(fi_graph *g, fi_node *table, size_t n_q, size_t n_k, bool bidirectional, size_t max_distance);
 /* Rotary positions, half-split: x [b, n, h d], positions *first + 0 .. n-1 (first NULL: 0). Su et al. 2021. */
