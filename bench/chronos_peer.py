@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Speed of the Chronos families beside chronos-forecasting, in one run; prints a table of seconds and ratios.
 
-    bench/chronos_peer.py build/libforetell.so [--models DIR] [--only t5,bolt,2] [--threads 1,2] [--batches 1,16]
-                          [--repeat 5] [--cpu]
+    bench/chronos_peer.py build/libforetell.so [--models DIR] [--only t5,bolt,2] [--threads 2,1] [--batches 1,16]
+                          [--repeat 15] [--seconds 25] [--cpu]
 
 Models of the size "small" with random weights (tools/chronos_tools.py), context 512, horizon 64, 20 samples. Rounds of the
 peer and of each precision alternate, and the fastest round of each counts: what else the machine does slows both alike.
+Rounds end after --repeat of them, or --seconds for a line of the table: all of it takes about seven minutes.
 On a busy machine --cpu counts processor time instead of the clock's, which says something of one thread only.
 `unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE` before, or the peer is not at its best.
 """
@@ -34,9 +35,10 @@ def main():
     p.add_argument("library", type=Path)
     p.add_argument("--models", type=Path, default=Path("/tmp/chronos-models"))
     p.add_argument("--only", default="t5,bolt,2")
-    p.add_argument("--threads", default="1,2")
+    p.add_argument("--threads", default="2,1")
     p.add_argument("--batches", default="1,16")
-    p.add_argument("--repeat", type=int, default=5)
+    p.add_argument("--repeat", type=int, default=15)
+    p.add_argument("--seconds", type=float, default=25)
     p.add_argument("--cpu", action="store_true")
     args = p.parse_args()
     clock = time.process_time if args.cpu else time.perf_counter
@@ -61,7 +63,10 @@ def main():
                 for k, model in ours.items():
                     calls[k] = lambda model=model: model.predict(list(x), 64, batch_size=batch)
                 best = dict.fromkeys(calls, np.inf)
-                for _ in range(args.repeat):
+                began = time.perf_counter()
+                for done in range(args.repeat):
+                    if done and time.perf_counter() - began > args.seconds:
+                        break
                     for k, call in calls.items():
                         best[k] = min(best[k], timed(call, clock))
                 cells = [f"{best[k]:.4f} | {best['peer'] / best[k]:.2f}" for k in PRECISIONS]

@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
+#include <stdio.h>
+
 /* ---- parameters ---- */
 
 static fi_param *vector(fi_params *params, size_t n, const char *block, size_t layer, const char *name)
@@ -31,6 +33,14 @@ static fi_chronos2_attention declare_attention(fi_params *p, const fi_chronos2_c
     };
 }
 
+static void declare_exit(fi_params *p, const fi_chronos2_config *c, fi_chronos2_layer *layer, size_t i)
+{
+    char name[64];
+    snprintf(name, sizeof name, "exits.%zu.output_patch_embedding", i);
+    layer->exit_norm = fi_params_add(p, FI_ROLE_OTHER, 1, &c->d_model, "exits.%zu.layer_norm.weight", i);
+    layer->exit = fi_residual_block_declare(p, name, c->d_model, c->d_patch, c->n_levels * c->patch);
+}
+
 ftl_status fi_chronos2_init(fi_chronos2 *net, const fi_chronos2_config *config, const fi_chronos2_widths *widths,
                             ftl_error *err)
 {
@@ -48,9 +58,12 @@ ftl_status fi_chronos2_init(fi_chronos2 *net, const fi_chronos2_config *config, 
             .wi = matrix(p, widths[i].d_ff, c->d_model, "2", i, "mlp.wi"),
             .wo = matrix(p, c->d_model, widths[i].d_ff, "2", i, "mlp.wo"),
         };
+        if (widths[i].exit && i + 1 < c->n_layers) declare_exit(p, c, &net->layers[i], i);
     }
     net->final_norm = fi_params_add(p, FI_ROLE_OTHER, 1, &c->d_model, "encoder.final_layer_norm.weight");
     net->out = fi_residual_block_declare(p, "output_patch_embedding", c->d_model, c->d_patch, c->n_levels * c->patch);
+    net->layers[c->n_layers - 1].exit_norm = net->final_norm;
+    net->layers[c->n_layers - 1].exit = net->out;
     if (!p->failed) return FTL_OK;
     fi_chronos2_release(net);
     return fi_fail_memory(err);
@@ -125,25 +138,29 @@ static fi_node *tokens(fi_graph *g, const fi_chronos2 *net, const fi_chronos2_pa
 void fi_chronos2_record(fi_graph *g, const fi_chronos2 *net, fi_chronos2_pass *pass)
 {
     const fi_chronos2_config *c = &net->config;
-    size_t n = pass->patches + 1 + pass->ahead;
+    size_t n = pass->patches + 1 + pass->ahead, depth = pass->depth ? pass->depth : c->n_layers;
+    if (depth > c->n_layers || !net->layers[depth - 1].exit_norm) {
+        fi_graph_fail(g, "Chronos-2 has no exit behind layer %zu", depth);
+        return;
+    }
     pass->first_ahead = pass->patches + 1;
     pass->states = pass->quantiles = NULL;
     pass->x = fi_input(g, 3, (size_t[]){pass->rows, pass->patches + pass->ahead, 3 * c->patch});
     pass->seen = fi_input(g, 2, (size_t[]){pass->rows, n});
     fi_node *x = tokens(g, net, pass);
-    for (size_t i = 0; x && i < c->n_layers; i++) {
+    for (size_t i = 0; x && i < depth; i++) {
         const fi_chronos2_layer *layer = &net->layers[i];
-        bool last = i + 1 == c->n_layers && !pass->all_states;
+        bool last = i + 1 == depth && !pass->all_states;
         x = attend_time(g, net, &layer->time, x, pass->seen, last ? pass->ahead : n, &pass->first_ahead);
         x = attend_group(g, net, &layer->group, x, last ? NULL : pass->seen, pass->groups);
         x = feed_forward(g, net, layer, x);
     }
-    x = fi_rms_norm(g, x, fi_parameter(g, net->final_norm), c->eps);
+    x = fi_rms_norm(g, x, fi_parameter(g, net->layers[depth - 1].exit_norm), c->eps);
     if (pass->all_states) {
         pass->states = x;
         fi_keep(g, x);
         return;
     }
-    pass->quantiles = fi_residual_block_apply(g, &net->out, x, c->activation);
+    pass->quantiles = fi_residual_block_apply(g, &net->layers[depth - 1].exit, x, c->activation);
     fi_keep(g, pass->quantiles);
 }

@@ -17,6 +17,7 @@
 
 typedef struct fi_chronos2_widths {
     size_t time_heads, group_heads, d_ff;
+    bool exit; /* behind this layer, which is not the last, is an exit with norm and output block of its own */
 } fi_chronos2_widths;
 
 typedef struct fi_chronos2_config {
@@ -36,6 +37,8 @@ typedef struct fi_chronos2_attention {
 typedef struct fi_chronos2_layer {
     fi_chronos2_attention time, group;
     fi_param *norm, *wi, *wo;
+    fi_param *exit_norm; /* what leaves behind this layer; NULL: no exit; of the last one the network's own */
+    fi_residual_block exit;
 } fi_chronos2_layer;
 
 typedef struct fi_chronos2 {
@@ -61,6 +64,7 @@ typedef struct fi_chronos2_pass {
     const int32_t
         *groups;     /* [rows] equal ids are neighbours, read at run time; NULL: every row is alone, and what would
                               be an average of one value is left out */
+    size_t depth;    /* layers up to the exit that quantiles are taken from; 0: all */
     bool all_states; /* states of all tokens and no quantiles; else what only those would need is left out */
 
     fi_node *x;    /* input [rows, patches + ahead, 3 patch]: time codes, values, mask */

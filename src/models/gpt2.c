@@ -46,6 +46,13 @@ void fi_gpt2_declare(fi_gpt2 *gpt2, const fi_gpt2_config *config, fi_params *par
     }
     gpt2->norm = declare_norm(params, d, "transformer.ln_f");
     gpt2->head = config->own_head ? fi_params_add(params, FI_ROLE_MATRIX, 2, table, "lm_head.weight") : gpt2->tokens;
+    for (size_t i = 0; i + 1 < config->n_blocks; i++) {
+        if (!config->exits[i]) continue;
+        snprintf(name, sizeof name, "exits.%zu.ln_f", i);
+        gpt2->exit[i].norm = declare_norm(params, d, name);
+        gpt2->exit[i].head = fi_params_add(params, FI_ROLE_MATRIX, 2, table, "exits.%zu.lm_head.weight", i);
+    }
+    if (config->n_blocks) gpt2->exit[config->n_blocks - 1] = (fi_gpt2_exit){gpt2->norm, gpt2->head};
 }
 
 ftl_status fi_gpt2_cache_init(fi_cache *cache, const fi_gpt2 *gpt2, size_t rows, size_t capacity, ftl_error *err)
@@ -94,12 +101,12 @@ static fi_node *attend(fi_graph *g, const fi_gpt2 *gpt2, fi_node *x, size_t i, f
     return product(g, y, &b->o, FI_LINEAR, x);
 }
 
-fi_node *fi_gpt2_decode(fi_graph *g, const fi_gpt2 *gpt2, fi_node *ids, fi_node *places, fi_node *mask,
-                        const fi_cache *cache, const fi_cache *shared)
+fi_node *fi_gpt2_decode_to(fi_graph *g, const fi_gpt2 *gpt2, fi_node *ids, fi_node *places, fi_node *mask,
+                           const fi_cache *cache, const fi_cache *shared, size_t last)
 {
     fi_node *x = fi_add(g, fi_embedding(g, fi_parameter(g, gpt2->tokens), ids),
                         fi_embedding(g, fi_parameter(g, gpt2->positions), places));
-    for (size_t i = 0; x && i < gpt2->config.n_blocks; i++) {
+    for (size_t i = 0; x && i < gpt2->config.n_blocks && i <= last; i++) {
         const fi_gpt2_block *b = &gpt2->block[i];
         if (b->qkv.weight) x = attend(g, gpt2, x, i, mask, cache, shared);
         if (!b->wi.weight) continue;
@@ -107,6 +114,20 @@ fi_node *fi_gpt2_decode(fi_graph *g, const fi_gpt2 *gpt2, fi_node *ids, fi_node 
         x = product(g, hidden, &b->wo, FI_LINEAR, x);
     }
     return x;
+}
+
+fi_node *fi_gpt2_decode(fi_graph *g, const fi_gpt2 *gpt2, fi_node *ids, fi_node *places, fi_node *mask,
+                        const fi_cache *cache, const fi_cache *shared)
+{
+    return fi_gpt2_decode_to(g, gpt2, ids, places, mask, cache, shared, gpt2->config.n_blocks);
+}
+
+fi_node *fi_gpt2_leave(fi_graph *g, const fi_gpt2 *gpt2, fi_node *x, size_t at)
+{
+    if (at >= gpt2->config.n_blocks || !gpt2->exit[at].head)
+        return fi_graph_fail(g, "GPT-2 has no exit behind block %zu", at);
+    const fi_gpt2_exit *e = &gpt2->exit[at];
+    return fi_linear(g, norm(g, gpt2, x, &e->norm), fi_parameter(g, e->head), NULL, FI_LINEAR, NULL);
 }
 
 fi_node *fi_gpt2_logits(fi_graph *g, const fi_gpt2 *gpt2, fi_node *x)

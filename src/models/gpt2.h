@@ -21,6 +21,7 @@ typedef struct fi_gpt2_config {
     fi_activation activation;
     bool own_head; /* logits from lm_head.weight, else from the embeddings */
     fi_gpt2_width block[FI_GPT2_MAX_LAYERS];
+    bool exits[FI_GPT2_MAX_LAYERS]; /* behind block i, before the last, is an exit with norm and head of its own */
 } fi_gpt2_config;
 
 typedef struct fi_gpt2_pair {
@@ -31,11 +32,17 @@ typedef struct fi_gpt2_block {
     fi_gpt2_pair norm, qkv, o, ff_norm, wi, wo;
 } fi_gpt2_block;
 
+typedef struct fi_gpt2_exit {
+    fi_gpt2_pair norm;
+    fi_param *head;
+} fi_gpt2_exit;
+
 typedef struct fi_gpt2 {
     fi_gpt2_config config;
     fi_param *tokens, *positions, *head;
     fi_gpt2_block block[FI_GPT2_MAX_LAYERS];
     fi_gpt2_pair norm;
+    fi_gpt2_exit exit[FI_GPT2_MAX_LAYERS]; /* behind block i; of the last one the network's own */
 } fi_gpt2;
 
 /* Declares all parameters by their names in files of transformers. Failures stick to params. */
@@ -55,5 +62,9 @@ fi_node *fi_gpt2_decode(fi_graph *g, const fi_gpt2 *gpt2, fi_node *ids, fi_node 
                         const fi_cache *cache, const fi_cache *shared);
 /* What fi_gpt2_decode() gives -> [.., vocab] */
 fi_node *fi_gpt2_logits(fi_graph *g, const fi_gpt2 *gpt2, fi_node *x);
+/* As fi_gpt2_decode(), up to and with block `last`; and the logits [.., vocab] of the exit behind that block. */
+fi_node *fi_gpt2_decode_to(fi_graph *g, const fi_gpt2 *gpt2, fi_node *ids, fi_node *places, fi_node *mask,
+                           const fi_cache *cache, const fi_cache *shared, size_t last);
+fi_node *fi_gpt2_leave(fi_graph *g, const fi_gpt2 *gpt2, fi_node *x, size_t at);
 
 #endif

@@ -67,6 +67,12 @@ void fi_t5_declare(fi_t5 *t5, const fi_t5_config *config, fi_params *params)
     declare_stack(&t5->decoder, params, config, true);
     if (config->head == FI_T5_TIED_HEAD) t5->head = t5->shared;
     if (config->head == FI_T5_OWN_HEAD) t5->head = fi_params_add(params, FI_ROLE_MATRIX, 2, table, "lm_head.weight");
+    for (size_t i = 0; i + 1 < config->n_decoder; i++) {
+        if (!config->exits[i]) continue;
+        t5->exit[i].norm = fi_params_add(params, FI_ROLE_OTHER, 1, &config->d_model, "exits.%zu.layer_norm.weight", i);
+        t5->exit[i].head = fi_params_add(params, FI_ROLE_MATRIX, 2, table, "exits.%zu.lm_head.weight", i);
+    }
+    if (config->n_decoder && t5->head) t5->exit[config->n_decoder - 1] = (fi_t5_exit){t5->decoder.norm, t5->head};
 }
 
 /* ---- wiring ---- */
@@ -101,10 +107,10 @@ static fi_node *feed_forward(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_
 static fi_node *position_bias(fi_graph *g, const fi_t5 *t5, const fi_t5_stack *s, size_t i, size_t n, bool both_ways,
                               fi_node **of_first)
 {
-    if (!s->block[i].self.bias) return *of_first;
-    fi_node *bias =
-        fi_relative_bias(g, fi_parameter(g, s->block[i].self.bias), n, n, both_ways, t5->config.max_distance);
-    if (i == 0) *of_first = bias;
+    fi_param *own = s->block[i].self.bias, *table = own ? own : s->block[0].self.bias;
+    if (!own && *of_first) return *of_first;
+    fi_node *bias = fi_relative_bias(g, fi_parameter(g, table), n, n, both_ways, t5->config.max_distance);
+    if (table == s->block[0].self.bias) *of_first = bias;
     return bias;
 }
 
@@ -178,12 +184,12 @@ static fi_node *attend_memory(fi_graph *g, const fi_t5 *t5, const fi_t5_attentio
     return fi_reshape(g, y, 3, own);
 }
 
-fi_node *fi_t5_decode(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memory *memory, const fi_cache *cache)
+fi_node *fi_t5_decode_blocks(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memory *memory,
+                             const fi_cache *cache, size_t from, size_t to)
 {
     const fi_t5_stack *s = &t5->decoder;
     fi_node *first = NULL;
-    x = fi_dropout(g, x, t5->config.dropout);
-    for (size_t i = 0; x && i < s->n; i++) {
+    for (size_t i = from; x && i < to; i++) {
         const fi_t5_attention *self = &s->block[i].self, *cross = &s->block[i].cross;
         const size_t span = cache ? cache->capacity : x->shape[1];
         if (self->heads) {
@@ -194,13 +200,37 @@ fi_node *fi_t5_decode(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memo
             x = add_product(g, t5, x, attend_memory(g, t5, cross, norm(g, t5, x, cross->norm), i, memory), cross->o);
         x = feed_forward(g, t5, x, &s->block[i]);
     }
-    return fi_dropout(g, norm(g, t5, x, s->norm), t5->config.dropout);
+    return x;
+}
+
+/* What leaves behind the last block of the decoder goes through `weight`. */
+static fi_node *leave_decoder(fi_graph *g, const fi_t5 *t5, fi_node *x, fi_param *weight)
+{
+    return fi_dropout(g, norm(g, t5, x, weight), t5->config.dropout);
+}
+
+static fi_node *logits(fi_graph *g, const fi_t5 *t5, fi_node *x, fi_param *head)
+{
+    if (t5->config.scaled_logits) x = fi_affine(g, x, 1 / sqrtf((float)t5->config.d_model), 0);
+    return project(g, x, head);
+}
+
+fi_node *fi_t5_decode(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memory *memory, const fi_cache *cache)
+{
+    x = fi_dropout(g, x, t5->config.dropout);
+    x = fi_t5_decode_blocks(g, t5, x, memory, cache, 0, t5->decoder.n);
+    return leave_decoder(g, t5, x, t5->decoder.norm);
 }
 
 fi_node *fi_t5_logits(fi_graph *g, const fi_t5 *t5, fi_node *x)
 {
-    if (t5->config.scaled_logits) x = fi_affine(g, x, 1 / sqrtf((float)t5->config.d_model), 0);
-    return project(g, x, t5->head);
+    return logits(g, t5, x, t5->head);
+}
+
+fi_node *fi_t5_leave(fi_graph *g, const fi_t5 *t5, fi_node *x, size_t at)
+{
+    if (at >= t5->decoder.n || !t5->exit[at].norm) return fi_graph_fail(g, "T5 has no exit behind block %zu", at);
+    return logits(g, t5, leave_decoder(g, t5, x, t5->exit[at].norm), t5->exit[at].head);
 }
 
 fi_node *fi_t5_loss(fi_graph *g, const fi_t5 *t5, fi_node *ids, fi_node *mask, fi_node *shifted, fi_node *labels)

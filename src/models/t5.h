@@ -27,6 +27,8 @@ typedef struct fi_t5_config {
     bool scaled_logits; /* times d_model^-0.5 */
     bool one_token;     /* the decoder never reads but one token: its cross attention needs no keys and values of all */
     fi_t5_width encoder[FI_T5_MAX_LAYERS], decoder[FI_T5_MAX_LAYERS];
+    bool
+        exits[FI_T5_MAX_LAYERS]; /* behind decoder block i, before the last, is an exit with norm and head of its own */
 } fi_t5_config;
 
 typedef struct fi_t5_attention {
@@ -46,10 +48,15 @@ typedef struct fi_t5_stack {
     fi_param *norm;
 } fi_t5_stack;
 
+typedef struct fi_t5_exit {
+    fi_param *norm, *head;
+} fi_t5_exit;
+
 typedef struct fi_t5 {
     fi_t5_config config;
     fi_param *shared, *head;
     fi_t5_stack encoder, decoder;
+    fi_t5_exit exit[FI_T5_MAX_LAYERS]; /* behind decoder block i; of the last one the network's own */
 } fi_t5;
 
 /* Declares all parameters by their names in files of transformers. Failures stick to params. */
@@ -75,6 +82,14 @@ ftl_status fi_t5_cache_init(fi_cache *cache, const fi_t5 *t5, size_t rows, size_
 fi_node *fi_t5_decode(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memory *memory, const fi_cache *cache);
 /* Decoder output -> [.., vocab] */
 fi_node *fi_t5_logits(fi_graph *g, const fi_t5 *t5, fi_node *x);
+
+/*
+ * The same piece by piece, for exits: blocks from .. to - 1 alone, which fi_t5_decode() goes through before its norm, and the
+ * logits [.., vocab] of the exit behind block `at` from what that block gives. A cache serves the blocks that are run.
+ */
+fi_node *fi_t5_decode_blocks(fi_graph *g, const fi_t5 *t5, fi_node *x, const fi_t5_memory *memory,
+                             const fi_cache *cache, size_t from, size_t to);
+fi_node *fi_t5_leave(fi_graph *g, const fi_t5 *t5, fi_node *x, size_t at);
 
 /*
  * What training minimises: the mean cross entropy of labels [b, m] (negative: left out) after ids [b, n] of which mask
