@@ -249,10 +249,10 @@ static ftl_status place_all(fi_params *params, fi_dtype precision, ftl_error *er
     return st;
 }
 
-/* Parts of about a megabyte, whole panels of those that are packed. */
+/* Parts of about a quarter of a megabyte, whole panels of those that are packed. */
 static ftl_status add_parts(loading *w, fi_param *p, ftl_error *err)
 {
-    enum { NUMBERS = 1 << 18 };
+    enum { NUMBERS = 1 << 16 };
     const fi_stored *stored = fi_weights_find(w->weights, p->name);
     const size_t rows = p->n_dims ? p->shape[0] : 1, row = rows ? p->size / rows : 0;
     const size_t unit = is_packed(p) ? FI_PANEL : 1;

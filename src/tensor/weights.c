@@ -451,27 +451,21 @@ done:
     return st;
 }
 
-/* The first number that is none, n: there is none such. The largest magnitude of many tells it without branches. */
+/* The first number that is none, n: there is none such. An exponent of ones, and no other, carries into the sign. */
 static size_t find_not_finite(const float *x, size_t n)
 {
-    enum { LANES = 16, STRETCH = 4096, INFINITE = 0x7F800000 };
+    enum { STRETCH = 4096, EXPONENT = 0x7F800000, ONE = 0x00800000 };
     for (size_t i = 0; i < n; i += STRETCH) {
         const size_t end = n - i < STRETCH ? n : i + STRETCH;
-        int32_t most[LANES] = {0};
-        size_t j = i;
-        for (; j + LANES <= end; j += LANES)
-            for (size_t l = 0; l < LANES; l++) {
-                int32_t bits;
-                memcpy(&bits, x + j + l, sizeof bits);
-                bits &= INT32_MAX;
-                most[l] = bits > most[l] ? bits : most[l];
-            }
-        bool all = true;
-        for (size_t l = 0; l < LANES; l++) all = all && most[l] < INFINITE;
-        for (; j < end; j++) all = all && isfinite(x[j]);
-        if (all) continue;
-        for (j = i; isfinite(x[j]);) j++;
-        return j;
+        uint32_t carried = 0;
+        for (size_t j = i; j < end; j++) {
+            uint32_t bits;
+            memcpy(&bits, x + j, sizeof bits);
+            carried |= (bits & EXPONENT) + ONE;
+        }
+        if (!(carried >> 31)) continue;
+        while (isfinite(x[i])) i++;
+        return i;
     }
     return n;
 }
