@@ -235,7 +235,7 @@ static ftl_status open_frugally(const char *path)
         FILE *f = fopen("/proc/self/statm", "r");
         if (!f || fscanf(f, "%zu", &pages) != 1) _exit(100);
         fclose(f);
-#ifndef __SANITIZE_ADDRESS__
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they have memory of their own */
         const rlim_t most = pages * (size_t)sysconf(_SC_PAGESIZE) + (size_t)info.st_size + SPARE;
         if (setrlimit(RLIMIT_AS, &(struct rlimit){most, most})) _exit(100);
 #endif
