@@ -150,8 +150,28 @@ def make_gpt2(directory):
     write(directory, cases)
 
 
-def write(directory, cases):
-    with open(directory / "expected.json", "w") as file:
+SETTINGS = (dict(), dict(temperature=0.7, top_k=10, top_p=0.8))
+
+
+def make_samples(directory, n=4000):
+    """What paths of upstream are like: how often each value comes at each step, and some sums of whole paths."""
+    pipeline = BaseChronosPipeline.from_pretrained(directory, dtype=torch.float32)
+    x = 20 + 3 * np.sin(np.arange(30) / 3.0) + np.random.default_rng(5).normal(size=30)
+    horizon = pipeline.model.config.prediction_length
+    torch.manual_seed(5)
+    cases = []
+    for settings in SETTINGS:
+        paths = pipeline.predict(torch.tensor(x, dtype=torch.float32)[None], prediction_length=horizon, num_samples=n,
+                                 **settings)[0].numpy()
+        values = np.unique(paths)
+        cases.append(dict(context=listed(x), horizon=horizon, **settings, values=listed(values),
+                          counts=[int(np.sum(step == v)) for step in paths.T for v in values],
+                          sums=listed(np.sort(paths.sum(1)[:1000]))))
+    write(directory, cases, "samples.json")
+
+
+def write(directory, cases, name="expected.json"):
+    with open(directory / name, "w") as file:
         file.write('{"cases": [\n' + ",\n".join(json.dumps(c) for c in cases) + "\n]}\n")
 
 
@@ -160,3 +180,5 @@ if __name__ == "__main__":
     make_t5(out / "toy-chronos-t5")
     make_bolt(out / "toy-chronos-bolt")
     make_gpt2(out / "toy-chronos-gpt2")
+    for family in ("t5", "gpt2"):
+        make_samples(out / f"toy-chronos-{family}")

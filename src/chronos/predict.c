@@ -31,8 +31,8 @@ typedef struct job {
     float *encoded;           /* categories of the batch as numbers */
     float *values;            /* [targets of the batch, per_row] */
     float *quantiles, *point; /* of one task */
-    float *column;            /* of one step: paths, or quantiles at the model's levels */
-    fi_knot *knots;           /* [n_levels of the model] */
+    float *column;            /* of one step: paths, or quantiles at the model's levels and two more */
+    fi_knot *knots;           /* [n_levels of the model + 2] */
     size_t result_capacity, point_capacity;
 } job;
 
@@ -393,23 +393,28 @@ static bool levels_are_the_models(const job *j)
     return true;
 }
 
-/* One target's quantiles at the model's levels as those at the levels asked for, and the median. */
+/*
+ * One target's quantiles at the model's levels as those at the levels asked for, and the median. Where upstream sorts, it
+ * does so with the outermost quantiles once more at levels 0 and 1, which matters where they cross others.
+ */
 static void levels_of_levels(const job *j, const float *given, float *q, float *point)
 {
     const ftl_chronos_facts *f = &j->model->facts;
-    size_t n = f->n_levels, horizon = j->o.horizon;
-    bool pick = levels_are_the_models(j);
-    for (size_t k = 0; k < n; k++) j->knots[k].level = f->levels[k];
+    const bool pick = levels_are_the_models(j), sorts = !pick && j->model->family->sorts_levels;
+    const size_t n = f->n_levels, horizon = j->o.horizon, edge = sorts ? 1 : 0, n_knots = n + 2 * edge;
     for (size_t h = 0; h < horizon; h++) {
-        for (size_t k = 0; k < n; k++) j->knots[k].value = j->column[k] = given[k * horizon + h];
-        point[h] = fi_interpolate_quantile(j->knots, n, 0.5);
-        if (!pick && j->model->family->sorts_levels) {
-            fi_sort_samples(j->column, n);
-            for (size_t k = 0; k < n; k++) j->knots[k].value = j->column[k];
+        for (size_t i = 0; i < n_knots; i++) {
+            const size_t k = i < edge ? 0 : i - edge < n ? i - edge : n - 1;
+            const double level = i < edge ? 0 : i - edge < n ? f->levels[k] : 1;
+            j->column[i] = given[k * horizon + h];
+            j->knots[i] = (fi_knot){level, j->column[i]};
         }
+        point[h] = fi_interpolate_quantile(j->knots, n_knots, 0.5);
+        if (sorts) fi_sort_samples(j->column, n_knots);
+        for (size_t i = 0; i < n_knots && sorts; i++) j->knots[i].value = j->column[i];
         for (size_t k = 0; k < j->o.n_levels; k++)
             q[k * horizon + h] = pick ? given[find_level(f->levels, n, j->o.levels[k]) * horizon + h]
-                                      : fi_interpolate_quantile(j->knots, n, j->o.levels[k]);
+                                      : fi_interpolate_quantile(j->knots, n_knots, j->o.levels[k]);
     }
 }
 
@@ -485,8 +490,8 @@ ftl_status ftl_chronos_predict(const ftl_chronos *model, const ftl_chronos_task 
     if (!st) st = rank_categories(&j, err);
     if (!st) {
         size_t n = model->facts.gives_samples ? j.o.num_samples : model->facts.n_levels;
-        j.column = fi_alloc(n, sizeof *j.column);
-        j.knots = fi_alloc(model->facts.n_levels, sizeof *j.knots);
+        j.column = fi_alloc(n + 2, sizeof *j.column);
+        j.knots = fi_alloc(model->facts.n_levels + 2, sizeof *j.knots);
         if (!j.column || !j.knots) st = fi_fail_memory(err);
     }
     while (!st && j.first + j.n < n_tasks) {
