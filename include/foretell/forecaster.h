@@ -66,6 +66,7 @@ typedef struct ftl_option_info {
     const char *choices;      /**< "linear|logistic|flat"; NULL unless a choice */
     const char *value_name;   /**< for help: "N", "X", "NAME:PERIOD:ORDER" */
     const char *help;         /**< one sentence */
+    const char *default_note; /**< what the default does, where its text does not say: "as the model says"; or NULL */
 } ftl_option_info;
 FTL_API size_t ftl_forecaster_n_options(const ftl_forecaster *forecaster);
 FTL_API ftl_option_info ftl_forecaster_option(const ftl_forecaster *forecaster, size_t i);
@@ -183,6 +184,25 @@ FTL_API void ftl_profile_free(ftl_profile *profile);
 
 /** Times at which the model's trend bends noticeably (Prophet: |delta| >= 0.01), owned by the model; *n may be 0. */
 FTL_API const ftl_time *ftl_model_changepoints(const ftl_model *model, size_t *n);
+
+/**
+ * Steps that the model predicts in one pass. Further ones follow by feeding back what was predicted, where errors add up
+ * and intervals tend to be too narrow. 0: there is no such limit.
+ */
+FTL_API size_t ftl_model_reach(const ftl_model *model);
+
+/** Does this forecaster predict many series faster together (ftl_models_predict) than one by one? Pretrained ones do. */
+FTL_API bool ftl_forecaster_batches(const ftl_forecaster *forecaster);
+
+/**
+ * ftl_model_predict() for n models; neighbours whose forecaster batches run together, with the same bits.
+ * @param args    [n]
+ * @param out     [n] forecasts, NULL where there is none
+ * @param errors  [n] models whose code is not FTL_OK are passed over (and may be NULL); set where a prediction fails
+ * @return FTL_OK, also when some failed; FTL_ENOMEM
+ */
+FTL_API ftl_status ftl_models_predict(ftl_model *const *models, const ftl_predict_args *args, size_t n,
+                                      ftl_forecast **out, ftl_error *errors, ftl_error *err);
 
 /** One result of ftl_forecast_panel(); all borrowed for the time of the call. */
 typedef struct ftl_panel_result {

@@ -35,21 +35,22 @@ typedef struct chronos_config {
     struct slot *slot; /* where the weights are kept once they are needed */
 } chronos_config;
 
-#define FIELD_COUNT(field, lo, hi, help)                                                                               \
+#define FIELD_COUNT(field, lo, hi, note, help)                                                                         \
     {                                                                                                                  \
-        {#field, FTL_OPTION_COUNT, "0", lo, hi, NULL, "N", help}, offsetof(chronos_config, s.field), NULL, NULL        \
+        {#field, FTL_OPTION_COUNT, "0", lo, hi, NULL, "N", help, note}, offsetof(chronos_config, s.field), NULL, NULL  \
     }
-#define FIELD_REAL(field, lo, hi, help)                                                                                \
+#define FIELD_REAL(field, lo, hi, note, help)                                                                          \
     {                                                                                                                  \
-        {#field, FTL_OPTION_REAL, "0", lo, hi, NULL, "X", help}, offsetof(chronos_config, s.field), NULL, NULL         \
+        {#field, FTL_OPTION_REAL, "0", lo, hi, NULL, "X", help, note}, offsetof(chronos_config, s.field), NULL, NULL   \
     }
 #define FIELD_FLAG(field, def, help)                                                                                   \
     {                                                                                                                  \
-        {#field, FTL_OPTION_FLAG, def, 0, 1, NULL, "BOOL", help}, offsetof(chronos_config, s.field), NULL, NULL        \
+        {#field, FTL_OPTION_FLAG, def, 0, 1, NULL, "BOOL", help, NULL}, offsetof(chronos_config, s.field), NULL, NULL  \
     }
 #define FIELD_CHOICE(field, def, choices, help)                                                                        \
     {                                                                                                                  \
-        {#field, FTL_OPTION_CHOICE, def, 0, 0, choices, choices, help}, offsetof(chronos_config, s.field), NULL, NULL  \
+        {#field, FTL_OPTION_CHOICE, def, 0, 0, choices, choices, help, NULL}, offsetof(chronos_config, s.field), NULL, \
+            NULL                                                                                                       \
     }
 
 static const fi_option chronos_options[] = {
@@ -60,18 +61,15 @@ static const fi_option chronos_options[] = {
     FIELD_CHOICE(
         precision, "f32", "f32|bf16|int8",
         "How products with the weights are computed; bf16 and int8 are faster and smaller, f32 is the reference."),
-    FIELD_COUNT(num_samples, 0, 1e6, "Sample paths of a series (chronos-t5); 0: as many as the model says."),
-    FIELD_REAL(temperature, 0, 1e6, "Above 1 flattens the probabilities of tokens (chronos-t5); 0: as the model says."),
-    FIELD_COUNT(top_k, 0, 1e9, "Tokens to choose among (chronos-t5); 0: as many as the model says."),
-    FIELD_REAL(
-        top_p, 0, 1,
-        "Choose among the most probable tokens that together have this probability (chronos-t5); 0: as the model "
-        "says."),
-    FIELD_COUNT(context_length, 0, 1e9, "Steps of history to look at; 0: as many as the model can."),
-    FIELD_COUNT(
-        batch_size, 0, 1e6,
-        "Series and covariates that run together; 0: a few that suit the model. No effect on results except with "
-        "cross_learning."),
+    FIELD_COUNT(num_samples, 0, 1e6, "0, as many as the model says", "Sample paths of a series (chronos-t5)."),
+    FIELD_REAL(temperature, 0, 1e6, "0, as the model says",
+               "Above 1 flattens the probabilities of tokens (chronos-t5)."),
+    FIELD_COUNT(top_k, 0, 1e9, "0, as many as the model says", "Tokens to choose among (chronos-t5)."),
+    FIELD_REAL(top_p, 0, 1, "0, as the model says",
+               "Choose among the most probable tokens that together have this probability (chronos-t5)."),
+    FIELD_COUNT(context_length, 0, 1e9, "0, as many as the model can", "Steps of history to look at."),
+    FIELD_COUNT(batch_size, 0, 1e6, "0, a few that suit the model; 256 with cross_learning",
+                "Series and covariates that run together. No effect on results except with cross_learning."),
     FIELD_FLAG(cross_learning, "false",
                "Series of a batch learn from one another (chronos-2); results then depend on batch_size."),
     FIELD_FLAG(regressors, "true", "Use every further column of the data as a covariate (chronos-2)."),
@@ -400,6 +398,11 @@ static unsigned chronos_model_capabilities(const void *model)
 }
 
 /* ---- predict ---------------------------------------------------------------------------------------------------- */
+
+static size_t chronos_reach(const void *model)
+{
+    return ftl_chronos_about(((const chronos_model *)model)->w->model).prediction_length;
+}
 
 static size_t chronos_batch_size(const void *model)
 {
@@ -864,6 +867,7 @@ const ftl_forecaster chronos_forecaster = {
     .load_like = chronos_load_like,
     .explain = chronos_explain,
     .free = chronos_free,
+    .reach = chronos_reach,
     .batch_size = chronos_batch_size,
     .predict_batch = chronos_predict_batch,
 };

@@ -141,6 +141,8 @@ void cli_note(const char *format, ...) FTL_PRINTF(1, 2);
 void cli_warn(const char *format, ...) FTL_PRINTF(1, 2);
 /* The warnings of a fit, as remarks; after ten series with some, `said` counting them, only with -v. */
 void cli_note_warnings(const ftl_model *model, size_t *said);
+/* Once in a run: that a forecast goes beyond what its model predicts in one pass. */
+void cli_note_reach(const ftl_model *model, const ftl_forecast *forecast);
 /* Says what went wrong (text or JSON) and returns the exit code that goes with it. */
 int cli_report(const ftl_error *err);
 int cli_exit_code(ftl_status status);

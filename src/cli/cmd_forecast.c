@@ -41,6 +41,7 @@ static bool on_result(void *user, const ftl_panel_result *r)
     j->n_done++;
     if (ftl_model_n_warnings(r->model)) cli_progress_clear(&j->progress);
     cli_note_warnings(r->model, &j->n_warned);
+    cli_note_reach(r->model, r->forecast);
     return !cli_write_forecast(&j->writer, r->forecast, &j->failure) && on_progress(j, 0, 0);
 }
 

@@ -37,6 +37,7 @@ static void json_options(const ftl_forecaster *f)
         print_pair("name", o.name), printf(",");
         print_pair("type", type_name(o.type)), printf(",");
         print_pair("default", o.default_text), printf(",");
+        if (o.default_note) print_pair("default_note", o.default_note), printf(",");
         print_pair("value", o.value_name), printf(",");
         print_pair("help", o.help);
         printf("}");
@@ -76,7 +77,7 @@ static void text_model(const ftl_forecaster *f)
         ftl_option_info o = ftl_forecaster_option(f, i);
         printf("\n  %s=%s", o.name, o.value_name ? o.value_name : "");
         if (o.type == FTL_OPTION_ITEM) printf("   (may be given several times)");
-        if (*o.default_text) printf("   (default: %s)", o.default_text);
+        if (*o.default_text) printf("   (default: %s)", o.default_note ? o.default_note : o.default_text);
         printf("\n      %s\n", o.help);
     }
 }

@@ -6,10 +6,10 @@
 typedef struct job {
     cli_model model;
     const ftl_panel *panel, *future;
-    ftl_model **models;       /* [max_series] kept for the picture */
-    ftl_forecast **forecasts; /* [max_series] */
-    ftl_plot_item *items;     /* [max_series] */
-    size_t n, n_warned;
+    ftl_model **models;           /* [max_series] kept for the picture */
+    ftl_forecast **forecasts;     /* [max_series] */
+    ftl_plot_item *items;         /* [max_series] */
+    size_t n_models, n, n_warned; /* n: items */
 } job;
 
 static ftl_status find_future(const job *j, const ftl_series *s, const ftl_series **out, ftl_error *err)
@@ -22,24 +22,21 @@ static ftl_status find_future(const job *j, const ftl_series *s, const ftl_serie
     return err->code = FTL_EDATA;
 }
 
-static ftl_status forecast_one(job *j, const ftl_config *config, const ftl_series *s, const ftl_fit_args *fit,
-                               const ftl_predict_args *predict, ftl_error *err)
+/* Of what is ready, models[i] and forecasts[i], the items of the picture. */
+static ftl_status collect(job *j, const ftl_error *errors, size_t n, ftl_error *err)
 {
-    ftl_predict_args args = *predict;
-    ftl_model *model = NULL;
-    ftl_forecast *fc = NULL;
-    ftl_status st = find_future(j, s, &args.future, err);
-    if (!st) st = ftl_model_fit(config, s, fit, &model, err);
-    if (!st) st = ftl_model_predict(model, &args, &fc, err);
-    if (st) {
-        ftl_model_free(model);
-        return st;
+    for (size_t i = 0; i < n; i++) {
+        if (errors[i].code) {
+            *err = errors[i];
+            if (j->model.on_error == 0) return err->code;
+            cli_note("skipped: %s", err->message);
+            continue;
+        }
+        cli_note_warnings(j->models[i], &j->n_warned);
+        cli_note_reach(j->models[i], j->forecasts[i]);
+        j->items[j->n++] = (ftl_plot_item){ftl_panel_series(j->panel, i), j->forecasts[i], j->models[i]};
     }
-    cli_note_warnings(model, &j->n_warned);
-    j->models[j->n] = model;
-    j->forecasts[j->n] = fc;
-    j->items[j->n++] = (ftl_plot_item){s, fc, model};
-    return FTL_OK;
+    return j->n ? FTL_OK : err->code;
 }
 
 static ftl_status forecast_all(job *j, size_t most, const ftl_config *config, const ftl_fit_args *fit,
@@ -50,25 +47,37 @@ static ftl_status forecast_all(job *j, size_t most, const ftl_config *config, co
         cli_note("%s series; the first %s are drawn (--max-series)", cli_grouped(n), cli_grouped(most));
         n = most;
     }
-    j->models = calloc(n ? n : 1, sizeof *j->models);
-    j->forecasts = calloc(n ? n : 1, sizeof *j->forecasts);
-    j->items = calloc(n ? n : 1, sizeof *j->items);
-    if (!j->models || !j->forecasts || !j->items) {
-        *err = (ftl_error){FTL_ENOMEM, "out of memory"};
-        return FTL_ENOMEM;
-    }
+    j->n_models = n;
+    j->models = calloc(n + 1, sizeof *j->models);
+    j->forecasts = calloc(n + 1, sizeof *j->forecasts);
+    j->items = calloc(n + 1, sizeof *j->items);
+    ftl_predict_args *args = calloc(n + 1, sizeof *args);
+    ftl_error *errors = calloc(n + 1, sizeof *errors);
+    ftl_status st = FTL_ENOMEM;
+    *err = (ftl_error){FTL_ENOMEM, "out of memory"};
+    if (!j->models || !j->forecasts || !j->items || !args || !errors) goto done;
+    *err = (ftl_error){FTL_OK, ""};
     for (size_t i = 0; i < n; i++) {
-        ftl_status st = forecast_one(j, config, ftl_panel_series(j->panel, i), fit, predict, err);
-        if (st && j->model.on_error == 0) return st;
-        if (st) cli_note("skipped: %s", err->message);
+        const ftl_series *s = ftl_panel_series(j->panel, i);
+        args[i] = *predict;
+        if (!find_future(j, s, &args[i].future, &errors[i])) ftl_model_fit(config, s, fit, &j->models[i], &errors[i]);
+        if (!errors[i].code || j->model.on_error) continue;
+        *err = errors[i];
+        st = err->code;
+        goto done;
     }
-    return j->n ? FTL_OK : err->code;
+    st = ftl_models_predict(j->models, args, n, j->forecasts, errors, err);
+    if (!st) st = collect(j, errors, n, err);
+done:
+    free(args);
+    free(errors);
+    return st;
 }
 
 static ftl_status draw(const job *j, bool components, const ftl_plot_style *style, ftl_plot_format format,
                        const char *path, ftl_error *err)
 {
-    return components ? ftl_plot_components(j->models[0], j->forecasts[0], style, format, path, err)
+    return components ? ftl_plot_components(j->items[0].model, j->items[0].forecast, style, format, path, err)
                       : ftl_plot_forecast(j->items, j->n, style, format, path, err);
 }
 
@@ -146,7 +155,8 @@ int cmd_plot(int argc, char **argv)
         st = forecast_all(&j, components ? 1 : most, config, &fit, &predict, &err);
     }
     if (!st) st = draw(&j, components, &style, format, path, &err);
-    for (size_t i = 0; i < j.n; i++) ftl_forecast_free(j.forecasts[i]), ftl_model_free(j.models[i]);
+    for (size_t i = 0; j.forecasts && i < j.n_models; i++)
+        ftl_forecast_free(j.forecasts[i]), ftl_model_free(j.models[i]);
     free(j.models), free(j.forecasts), free(j.items);
     ftl_panel_free(panel);
     ftl_panel_free(future);

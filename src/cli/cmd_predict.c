@@ -154,14 +154,44 @@ static void load_item(const job *j, item *it)
     ftl_model_load_like(j->first, it->text, it->n, name, &it->model, &it->error);
 }
 
+/* Loads the item, unless it is, and asks for what is to be predicted; an error stays with the item. */
+static void prepare_item(const job *j, item *it, ftl_predict_args *args)
+{
+    *args = j->predict;
+    if (!it->model) load_item(j, it);
+    if (it->error.code || find_future(j, it->model, &args->future, &it->error)) return;
+    bool gives = ftl_forecaster_capabilities(ftl_model_forecaster(it->model)) & FTL_GIVES_COMPONENTS;
+    args->components = args->components || (j->writer.style->format == FTL_LAYOUT_PROPHET && gives);
+}
+
 static void predict_item(const job *j, item *it)
 {
-    ftl_predict_args args = j->predict;
-    if (!it->model) load_item(j, it);
-    if (it->error.code || find_future(j, it->model, &args.future, &it->error)) return;
-    bool gives = ftl_forecaster_capabilities(ftl_model_forecaster(it->model)) & FTL_GIVES_COMPONENTS;
-    args.components = args.components || (j->writer.style->format == FTL_LAYOUT_PROPHET && gives);
-    ftl_model_predict(it->model, &args, &it->forecast, &it->error);
+    ftl_predict_args args;
+    prepare_item(j, it, &args);
+    if (!it->error.code) ftl_model_predict(it->model, &args, &it->forecast, &it->error);
+}
+
+/* The whole window in one call, for models that use the threads by themselves. */
+static ftl_status predict_together(job *j, ftl_error *err)
+{
+    enum { MOST = MAX_THREADS * WINDOW_PER_THREAD };
+    ftl_predict_args args[MOST];
+    ftl_model *models[MOST];
+    ftl_forecast *forecasts[MOST];
+    ftl_error *errors = calloc(j->n_items, sizeof *errors);
+    if (!errors) return out_of_memory(err);
+    for (size_t i = 0; i < j->n_items; i++) {
+        prepare_item(j, &j->items[i], &args[i]);
+        models[i] = j->items[i].model;
+        errors[i] = j->items[i].error;
+    }
+    ftl_status st = ftl_models_predict(models, args, j->n_items, forecasts, errors, err);
+    for (size_t i = 0; i < j->n_items; i++) {
+        j->items[i].forecast = forecasts[i];
+        j->items[i].error = errors[i];
+    }
+    free(errors);
+    return st;
 }
 
 static void *work(void *argument)
@@ -174,7 +204,7 @@ static void *work(void *argument)
     }
 }
 
-static void predict_window(job *j)
+static ftl_status predict_window(job *j, ftl_error *err)
 {
     pthread_t threads[MAX_THREADS];
     size_t started = 0;
@@ -183,10 +213,12 @@ static void predict_window(job *j)
         load_item(j, &j->items[0]);
         j->first = j->items[0].model;
     }
+    if (j->first && ftl_forecaster_batches(ftl_model_forecaster(j->first))) return predict_together(j, err);
     while (started + 1 < j->threads && started + 1 < j->n_items && !pthread_create(&threads[started], NULL, work, j))
         started++;
     work(j);
     for (size_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
+    return FTL_OK;
 }
 
 static void clear_window(job *j)
@@ -208,6 +240,7 @@ static ftl_status write_window(job *j, ftl_error *err)
             return err->code;
         }
         if (!j->writer.n) j->writer.ids = !j->alone || *ftl_model_id(it->model);
+        cli_note_reach(it->model, it->forecast);
         ftl_status st = cli_write_forecast(&j->writer, it->forecast, err);
         if (st) return st;
     }
@@ -233,7 +266,7 @@ static ftl_status predict_all(job *j, source *s, ftl_error *err)
             j->n_items = 1;
         }
         j->alone = !more && number <= 2;
-        if (!st) predict_window(j);
+        if (!st) st = predict_window(j, err);
         if (!st) st = write_window(j, err);
         clear_window(j);
         if (!st && cli_interrupted()) st = (*err = (ftl_error){FTL_ECANCELLED, "interrupted"}).code;

@@ -45,6 +45,19 @@ void cli_note_warnings(const ftl_model *model, size_t *said)
     if (*said == SAY_AT_MOST && !cli_verbose) cli_note("further warnings are shown with -v");
 }
 
+void cli_note_reach(const ftl_model *model, const ftl_forecast *forecast)
+{
+    static bool said;
+    const size_t reach = ftl_model_reach(model),
+                 steps = ftl_forecast_n_rows(forecast) - ftl_forecast_n_history(forecast);
+    if (said || !reach || steps <= reach) return;
+    said = true;
+    cli_note(
+        "warning: the model predicts %s steps in one pass; the %s beyond them build on its own predictions, are less "
+        "sure, and their intervals tend to be too narrow",
+        cli_grouped(reach), cli_grouped(steps - reach));
+}
+
 int cli_exit_code(ftl_status status)
 {
     switch (status) {

@@ -23,27 +23,27 @@ typedef struct fi_option {
 /* Rows of an option table: FI_OPTION_REAL(prophet_config, changepoint_prior_scale, "0.05", 1e-300, INFINITY, "..."). */
 #define FI_OPTION_FLAG(type, field, def, help)                                                                         \
     {                                                                                                                  \
-        {#field, FTL_OPTION_FLAG, def, 0, 1, NULL, "BOOL", help}, offsetof(type, field), NULL, NULL                    \
+        {#field, FTL_OPTION_FLAG, def, 0, 1, NULL, "BOOL", help, NULL}, offsetof(type, field), NULL, NULL              \
     }
 #define FI_OPTION_COUNT(type, field, def, lo, hi, help)                                                                \
     {                                                                                                                  \
-        {#field, FTL_OPTION_COUNT, def, lo, hi, NULL, "N", help}, offsetof(type, field), NULL, NULL                    \
+        {#field, FTL_OPTION_COUNT, def, lo, hi, NULL, "N", help, NULL}, offsetof(type, field), NULL, NULL              \
     }
 #define FI_OPTION_REAL(type, field, def, lo, hi, help)                                                                 \
     {                                                                                                                  \
-        {#field, FTL_OPTION_REAL, def, lo, hi, NULL, "X", help}, offsetof(type, field), NULL, NULL                     \
+        {#field, FTL_OPTION_REAL, def, lo, hi, NULL, "X", help, NULL}, offsetof(type, field), NULL, NULL               \
     }
 #define FI_OPTION_CHOICE(type, field, def, choices, help)                                                              \
     {                                                                                                                  \
-        {#field, FTL_OPTION_CHOICE, def, 0, 0, choices, choices, help}, offsetof(type, field), NULL, NULL              \
+        {#field, FTL_OPTION_CHOICE, def, 0, 0, choices, choices, help, NULL}, offsetof(type, field), NULL, NULL        \
     }
 #define FI_OPTION_TEXT(type, field, def, value_name, help)                                                             \
     {                                                                                                                  \
-        {#field, FTL_OPTION_TEXT, def, 0, 0, NULL, value_name, help}, offsetof(type, field), NULL, NULL                \
+        {#field, FTL_OPTION_TEXT, def, 0, 0, NULL, value_name, help, NULL}, offsetof(type, field), NULL, NULL          \
     }
 #define FI_OPTION_ITEM(name, value_name, help, parse, format)                                                          \
     {                                                                                                                  \
-        {name, FTL_OPTION_ITEM, "", 0, 0, NULL, value_name, help}, 0, parse, format                                    \
+        {name, FTL_OPTION_ITEM, "", 0, 0, NULL, value_name, help, NULL}, 0, parse, format                              \
     }
 
 struct ftl_forecaster {
@@ -100,6 +100,8 @@ struct ftl_forecaster {
     const ftl_time *(*changepoints)(const void *model, size_t *n);
     /* Optional: ascending times of the history, for models read from files that the driver did not write. */
     const ftl_time *(*times)(const void *model, size_t *n, ftl_time_kind *kind);
+    /* Optional: steps of one pass, beyond which predictions are fed back (ftl_model_reach). */
+    size_t (*reach)(const void *model);
     /* Optional: the i-th warning of the fit; NULL past the last one. */
     const char *(*warning)(const void *model, size_t i);
 };

@@ -526,6 +526,26 @@ ftl_status fi_models_predict(ftl_model *const *models, const ftl_predict_args *a
     return st;
 }
 
+ftl_status ftl_models_predict(ftl_model *const *models, const ftl_predict_args *args, size_t n, ftl_forecast **out,
+                              ftl_error *errors, ftl_error *err)
+{
+    ftl_status st = FTL_OK;
+    for (size_t i = 0; i < n; i++) out[i] = NULL;
+    for (size_t i = 0, end; i < n && !st; i = end) {
+        const ftl_forecaster *f = errors[i].code ? NULL : models[i]->forecaster;
+        for (end = i + 1; f && f->predict_batch && end < n && !errors[end].code && models[end]->forecaster == f;) end++;
+        if (f && f->predict_batch)
+            st = fi_models_predict(models + i, args + i, end - i, NULL, NULL, out + i, errors + i);
+        else if (f)
+            ftl_model_predict(models[i], &args[i], &out[i], &errors[i]);
+    }
+    for (size_t i = 0; st && i < n; i++) {
+        ftl_forecast_free(out[i]);
+        out[i] = NULL;
+    }
+    return st ? fi_fail_memory(err) : FTL_OK;
+}
+
 /* ---- save, load, explain ---------------------------------------------------------------------------------------- */
 
 static const char *const kind_names[] = {"index", "date", "datetime"};
@@ -744,6 +764,11 @@ size_t ftl_model_n_warnings(const ftl_model *model)
 }
 
 /* ---- what pictures ask for -------------------------------------------------------------------------------------- */
+
+size_t ftl_model_reach(const ftl_model *model)
+{
+    return model->forecaster->reach ? model->forecaster->reach(model->state) : 0;
+}
 
 size_t ftl_model_n_profiles(const ftl_model *model)
 {

@@ -63,6 +63,11 @@ unsigned ftl_forecaster_capabilities(const ftl_forecaster *f)
     return f->capabilities;
 }
 
+bool ftl_forecaster_batches(const ftl_forecaster *f)
+{
+    return f->predict_batch != NULL;
+}
+
 size_t ftl_forecaster_n_options(const ftl_forecaster *f)
 {
     return f->n_options;

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -189,10 +190,24 @@ static void fold(fi_unet_conv *c)
                        c->mean->value, c->var->value, EPS);
 }
 
+/* All numbers are finite, or reading would have refused them; a variance must be more than that. */
+static ftl_status check_variances(const fi_unet *net, const fi_weights *weights, ftl_error *err)
+{
+    for (size_t i = 0; i < net->statistics.n; i++) {
+        const fi_param *p = net->statistics.item[i];
+        for (size_t j = 0; j < p->size && fi_text_ends(p->name, "running_var"); j++)
+            if (p->value[j] < 0)
+                return fi_fail(err, FTL_EDATA, "%s: tensor '%s': number %zu is %g, but no variance is negative",
+                               fi_weights_path(weights), p->name, j, (double)p->value[j]);
+    }
+    return FTL_OK;
+}
+
 ftl_status fi_unet_load(fi_unet *net, fi_engine *engine, const fi_weights *weights, ftl_error *err)
 {
     ftl_status st = fi_params_load(&net->params, engine, weights, FI_F32, err);
     if (!st) st = fi_params_load(&net->statistics, engine, weights, FI_F32, err);
+    if (!st) st = check_variances(net, weights, err);
     if (st) return st;
     each_conv(net, fold);
     net->folded = true;
@@ -234,7 +249,8 @@ ftl_status fi_unet_train(fi_unet *net, uint64_t seed, ftl_error *err)
 ftl_status fi_unet_read(fi_unet *net, const fi_weights *weights, ftl_error *err)
 {
     ftl_status st = fi_params_read(&net->params, weights, err);
-    return st ? st : fi_params_read(&net->statistics, weights, err);
+    if (!st) st = fi_params_read(&net->statistics, weights, err);
+    return st ? st : check_variances(net, weights, err);
 }
 
 /* ---- wiring ---- */

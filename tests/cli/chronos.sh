@@ -34,6 +34,14 @@ perl -pe 's|("directory":")[^"]*|$1/nowhere|' models.json >lost.json
 show predict lost.json -H 2
 show plot $DATA/monthly.csv -H 6 -m chronos:$bolt -q -o picture.svg
 check "a picture is drawn" grep -q '</svg>' picture.svg
+show plot $DATA/promo.csv -H 6 -m chronos:$bolt -q -o grid.svg
+check "series of a grid are drawn" grep -q '</svg>' grid.svg
+show plot $DATA/promo.csv -H 6 -m chronos:$bolt,context_length=900 --on-error skip -o none.svg
+# beyond one pass: said once in a run
+foretell fit $DATA/promo.csv -q -m chronos:$bolt -o bolt.json
+for command in "forecast $DATA/promo.csv -m chronos:$bolt" "predict bolt.json" "plot $DATA/promo.csv -m chronos:$bolt -o far.svg"; do
+    foretell $command -H 20 2>&1 >/dev/null | grep warning
+done
 # embeddings
 show embed $DATA/mixed.csv -q -m chronos:$two --ignore-col none --pool mean 2>&1 | cut -d, -f1-5 | round 2
 show embed $DATA/monthly.csv -q -m chronos:$bolt | cut -d, -f1-5 | round 2

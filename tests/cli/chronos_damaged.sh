@@ -38,6 +38,12 @@ for toy in toy-chronos-t5 toy-chronos-bolt toy-chronos2; do
     rm model/model.safetensors
     try "$toy: no weights"
 done
+fresh "$DATA/toy-chronos-gpt2"
+perl -0777 -i -pe 'substr($_, -400) = pack("f<", "inf") x 100' model/model.safetensors
+try "toy-chronos-gpt2: infinities at the end"
+fresh "$DATA/toy-chronos2"
+perl -0777 -i -pe 'substr($_, 8 + unpack("Q<", $_), 4) = pack("f<", "nan")' model/model.safetensors
+try "toy-chronos2: NaN in front"
 fresh "$DATA/toy-chronos-t5"
 header 's/"F32"/"I32"/'
 try "a tensor of integers"

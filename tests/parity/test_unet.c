@@ -148,7 +148,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* The network's weights as PyTorch saves them, in a file. */
-static void write_small(const fi_unet *net, const char *path)
+static void write_small(const fi_unet *net, const char *path, float var)
 {
     fi_to_store tensors[256];
     float *blocks[256];
@@ -164,7 +164,7 @@ static void write_small(const fi_unet *net, const char *path)
         const bool variance = i >= n && strcmp(p->name + length - 3, "var") == 0;
         blocks[i] = malloc(p->size * sizeof(float));
         for (size_t j = 0; j < p->size; j++)
-            blocks[i][j] = i < n ? wave(j, (double)i, 0.3) + (gain ? 1.0f : 0.0f) : variance ? 1.0f : 0.0f;
+            blocks[i][j] = i < n ? wave(j, (double)i, 0.3) + (gain ? 1.0f : 0.0f) : variance ? var : 0.0f;
         tensors[i] = (fi_to_store){p->name, FI_F32, p->n_dims, {p->shape[0]}, blocks[i]};
         if (p->n_dims > 1) tensors[i].shape[1] = p->shape[p->n_dims - 1];
         for (int d = 2; d < p->n_dims; d++) tensors[i].shape[d] = p->shape[d - 1];
@@ -192,7 +192,7 @@ TEST(an_uneven_network_trains_as_in_pytorch)
     close(fd);
     fi_unet *net = NULL, *same = NULL;
     CHECK_INT(fi_unet_new(&SMALL, &net, NULL), FTL_OK);
-    write_small(net, path);
+    write_small(net, path, 1.0f);
     fi_weights *weights = open_file(path);
     CHECK_INT(fi_unet_train(net, 1, NULL), FTL_OK);
     CHECK_INT(fi_unet_read(net, weights, NULL), FTL_OK);
@@ -380,6 +380,33 @@ TEST(products_of_bf16_give_nearly_the_same_gradient)
     for (int k = 0; k < 3; k++) fi_unet_free(net[k]);
 }
 
+TEST(running_variances_must_be_variances)
+{
+    static const float bad[] = {-0.5f, NAN, INFINITY};
+    static const char *const words[] = {"no variance is negative", "is NaN", "is infinite"};
+    fi_engine *engine;
+    CHECK_INT(fi_engine_new(1, &engine, NULL), FTL_OK);
+    for (int i = 0; i < 6; i++) {
+        char path[] = "/tmp/unet-XXXXXX.safetensors";
+        const int fd = mkstemps(path, 12);
+        ftl_error err = {0};
+        fi_unet *net = NULL;
+        CHECK(fd >= 0);
+        close(fd);
+        CHECK_INT(fi_unet_new(&SMALL, &net, NULL), FTL_OK);
+        write_small(net, path, bad[i % 3]);
+        fi_weights *weights = open_file(path);
+        if (i < 3) CHECK_INT(fi_unet_train(net, 1, NULL), FTL_OK);
+        CHECK_INT(i < 3 ? fi_unet_read(net, weights, &err) : fi_unet_load(net, engine, weights, &err), FTL_EDATA);
+        CHECK_CONTAINS(err.message, "running_var': number 0 is ");
+        CHECK_CONTAINS(err.message, words[i % 3]);
+        fi_weights_close(weights);
+        unlink(path);
+        fi_unet_free(net);
+    }
+    fi_engine_free(engine);
+}
+
 TEST(a_config_that_does_not_fit_is_refused)
 {
     ftl_error err = {0};
@@ -405,6 +432,7 @@ int main(void)
         cmocka_unit_test(the_courses_network_forecasts_noise_as_in_pytorch),
         cmocka_unit_test(three_steps_of_adam_are_pytorchs),
         cmocka_unit_test(products_of_bf16_give_nearly_the_same_gradient),
+        cmocka_unit_test(running_variances_must_be_variances),
         cmocka_unit_test(a_config_that_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
