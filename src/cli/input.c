@@ -295,7 +295,10 @@ double cli_stream_progress(const cli_stream *s)
 void cli_stream_close(cli_stream *s)
 {
     if (!s) return;
-    if (s->reading && !wait_for_batch(s)) return; /* interrupted in the midst of reading: the process is about to end */
+    if (s->reading && !wait_for_batch(s)) { /* interrupted in the midst of reading: the process is about to end */
+        pthread_detach(s->thread);
+        return;
+    }
     ftl_panel_free(s->current);
     ftl_panel_free(s->ahead);
     ftl_panel_reader_close(s->reader);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -161,13 +162,14 @@ double cli_seconds(void)
 
 /* ---- signals ---------------------------------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t interrupted, output_begun;
+/* Atomic, and free of locks, because a signal may come to any thread. */
+static atomic_bool interrupted, output_begun;
 
 static void on_interrupt(int number)
 {
     /* Nothing written yet: nothing to tidy up, end at once. A second Ctrl-C ends at once, too. */
     if (!output_begun || interrupted) _exit(128 + number);
-    interrupted = 1;
+    interrupted = true;
 }
 
 void cli_signals_install(void)
@@ -181,12 +183,12 @@ void cli_signals_install(void)
 
 void cli_signals_begin_output(void)
 {
-    output_begun = 1;
+    output_begun = true;
 }
 
 bool cli_interrupted(void)
 {
-    return interrupted != 0;
+    return interrupted;
 }
 
 /* ---- progress --------------------------------------------------------------------------------------------------- */
