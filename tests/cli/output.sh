@@ -8,8 +8,8 @@ foretell forecast "$DATA/mixed.csv" $M -H 2 -o out.csv 2>/dev/null
 check "a failure leaves the old file" test "$(cat out.csv)" = old
 check "and nothing beside it" test "$(ls)" = "$(printf 'out.csv\nplain.csv')"
 
-# An endless input, so that the program is certainly in the midst of its work.
-endless() { awk 'BEGIN { print "unique_id,ds,y"; for (s = 0; ; s++) for (i = 1; i <= 400; i++) print "series-" s "," i "," i % 7 }' 2>/dev/null; }
+# An endless input, so that the program is certainly in the midst of its work. exec: killing it leaves no writer behind.
+endless() { exec awk 'BEGIN { print "unique_id,ds,y"; for (s = 0; ; s++) for (i = 1; i <= 400; i++) print "series-" s "," i "," i % 7 }' 2>/dev/null; }
 begun() { ls -A | grep -qv -e '^out.csv$' -e '^plain.csv$' -e '^fifo$'; } # the temporary file is there
 mkfifo fifo
 for signal in KILL INT; do
