@@ -21,6 +21,11 @@ const ftl_forecaster *const fi_forecasters[] = {
     &holt_winters_forecaster,
     &theta_forecaster,
     &auto_theta_forecaster,
+    &croston_forecaster,
+    &sba_forecaster,
+    &tsb_forecaster,
+    &adida_forecaster,
+    &imapa_forecaster,
     &chronos_forecaster,
 };
 /* clang-format on */

@@ -11,5 +11,7 @@ extern const ftl_forecaster arima_forecaster, auto_arima_forecaster; /* "arima",
 extern const ftl_forecaster auto_ets_forecaster, ses_forecaster, holt_forecaster, damped_holt_forecaster,
     holt_winters_forecaster;                                         /* ets.c */
 extern const ftl_forecaster theta_forecaster, auto_theta_forecaster; /* theta.c */
+extern const ftl_forecaster croston_forecaster, sba_forecaster, tsb_forecaster, adida_forecaster,
+    imapa_forecaster; /* intermittent.c */
 
 #endif
