@@ -111,9 +111,15 @@ static void sums_of_queries(const fi_head *h, size_t from, size_t n, float *lse,
 {
     const float *g = h->dout + from * h->ld_out, *out = h->out + from * h->ld_out;
     for (size_t i = 0; i < BLOCK; i++) {
-        lse[i] = i < n ? h->lse[(from + i) * h->ld_lse] : INFINITY;
+        lse[i] = INFINITY;
         along[i] = 0;
-        for (size_t c = 0; i < n && c < h->dv; c++) along[i] += g[i * h->ld_out + c] * out[i * h->ld_out + c];
+        if (i >= n) continue;
+        const size_t row = i * h->ld_out, rest = h->dv % FI_LANES, whole = h->dv - rest;
+        fi_vf sum = {0};
+        for (size_t c = 0; c < whole; c += FI_LANES) sum += fi_v_load(g + row + c) * fi_v_load(out + row + c);
+        if (rest) sum += fi_v_load_part(g + row + whole, rest) * fi_v_load_part(out + row + whole, rest);
+        lse[i] = h->lse[(from + i) * h->ld_lse];
+        along[i] = fi_v_sum(sum);
     }
 }
 
