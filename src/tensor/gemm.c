@@ -6,27 +6,30 @@
 #include <string.h>
 
 /*
- * A product is cut into blocks of rows and panels, each one task. A task packs a stretch of its rows of A (BLOCK_LANES of k
- * at a time), then goes over its panels of B, packing those that are not yet, and for each over its tiles of rows: a panel
- * stays in the first cache, the block of A in the second. Sums wait in scratch memory while there is more of k to come.
+ * A product is cut into blocks of rows and panels, each one task. A task packs a chunk of its rows of A, which then stays in
+ * the second cache, and goes over its panels of B, packing those that are not yet: for each stretch of a panel, which stays
+ * in the first cache, over its tiles of rows. Sums wait in scratch memory while there is more of k to come.
  */
 enum {
-    BLOCK_LANES = 512,
-    BLOCK_ROWS = 256,          /* of packed B */
-    UNPACKED_BLOCK_ROWS = 448, /* more rows to share the work of packing a panel */
-    LEAST_TASK = 1 << 16,      /* multiplications worth another thread */
+    STRETCH_LANES = 256,
+    CHUNK_LANES = 2048,         /* of packed B */
+    UNPACKED_CHUNK_LANES = 512, /* so that many rows share the work of packing a panel */
+    PAD_LANES = 16,             /* rows not a power of two apart: they would share few places of the cache */
+    BLOCK_ROWS = 448,           /* with the longest chunk of unpacked B; a quarter with that of packed */
+    BLOCK_WORDS = BLOCK_ROWS * (UNPACKED_CHUNK_LANES + UNPACKED_CHUNK_LANES / STRETCH_LANES * PAD_LANES),
+    LEAST_TASK = 1 << 16, /* multiplications worth another thread */
     SUM_FLOATS = 1 << 18
 };
 
 /* Scratch memory of a task. */
 typedef struct block_memory {
-    uint32_t a[UNPACKED_BLOCK_ROWS * (BLOCK_LANES + 16) + FI_PANEL];
+    uint32_t a[BLOCK_WORDS + STRETCH_LANES + PAD_LANES]; /* [stretch][tile of rows], and a row of waste */
     float sums[SUM_FLOATS];
-    uint32_t panel[BLOCK_LANES * FI_PANEL];
-    float widened[BLOCK_LANES * FI_PANEL];
-    float turned[FI_MAX_TILE_ROWS * BLOCK_LANES * 4 + FI_PANEL]; /* rows of a transposed A */
-    uint32_t staged[FI_MAX_TILE_ROWS * BLOCK_LANES];
-    float scale[UNPACKED_BLOCK_ROWS], inverse[UNPACKED_BLOCK_ROWS];
+    uint32_t panel[STRETCH_LANES * FI_PANEL];
+    float widened[STRETCH_LANES * FI_PANEL];
+    float turned[FI_MAX_TILE_ROWS * STRETCH_LANES * 4 + FI_PANEL]; /* rows of a transposed A */
+    uint32_t staged[FI_MAX_TILE_ROWS * STRETCH_LANES];
+    float scale[BLOCK_ROWS], inverse[BLOCK_ROWS];
 } block_memory;
 _Static_assert(sizeof(block_memory) <= FI_SCRATCH_BYTES, "a task's memory must fit its scratch");
 
@@ -45,10 +48,16 @@ typedef struct block {
     fi_product p;
     size_t row, rows, panel, panels; /* of the block */
     size_t column;                   /* where this product's B begins in the packed one */
-    size_t k0, k, lanes;             /* the stretch of k, and lanes of it as the tile takes them */
-    size_t a_ld;
+    size_t tiles, most;              /* of rows; in the largest tile */
+    size_t tile_sums, panel_sums;    /* floats */
     block_memory *memory;
 } block;
+
+/* A part of k: its numbers, and lanes of them as the tile takes them. */
+typedef struct stretch {
+    size_t k0, k, lanes;
+    uint32_t *a; /* the block's rows, packed */
+} stretch;
 
 static size_t quotient_up(size_t a, size_t b)
 {
@@ -61,9 +70,15 @@ static size_t share(size_t total, size_t i, size_t n)
     return total * i / n;
 }
 
-static size_t block_numbers(const product_job *job)
+/* The longest stretch and chunk of k. */
+static size_t stretch_numbers(const product_job *job)
 {
-    return BLOCK_LANES * job->how->numbers;
+    return STRETCH_LANES * job->how->numbers;
+}
+
+static size_t chunk_numbers(const product_job *job)
+{
+    return (job->first->packed ? CHUNK_LANES : UNPACKED_CHUNK_LANES) * job->how->numbers;
 }
 
 float fi_int8_scale(float *largest)
@@ -79,11 +94,12 @@ static const float *a_at(const block *b, size_t row, size_t k)
     return b->p.a_transposed ? b->p.a + k * b->p.lda + row : b->p.a + row * b->p.lda + k;
 }
 
-static void scale_rows(block *b)
+/* Scales of int8 for rows `first` on of the block. */
+static void scale_rows(block *b, size_t first, size_t rows)
 {
     float *scale = b->memory->scale;
     const size_t k = b->p.k, lda = b->p.lda;
-    for (size_t r = 0; r < b->rows; r++) {
+    for (size_t r = first; r < first + rows; r++) {
         scale[r] = 0;
         if (!b->p.a_transposed) scale[r] = b->job->set->largest(a_at(b, b->row + r, 0), k);
         for (size_t i = 0; i < k && b->p.a_transposed; i++)
@@ -92,40 +108,47 @@ static void scale_rows(block *b)
     }
 }
 
-/* Packs `rows` rows from row `first` of the block on, this stretch of k, as one tile takes them. */
-static void pack_tile_rows(block *b, size_t first, size_t rows, uint32_t *out)
+/* Lanes from a packed row to the next. */
+static size_t row_lanes(const block *b, const stretch *s)
+{
+    return s->lanes + (b->job->how->row_major ? PAD_LANES : 0);
+}
+
+/* Packs `rows` rows from row `first` of the block on, a stretch of k, as one tile takes them. */
+static void pack_tile_rows(block *b, const stretch *s, size_t first, size_t rows)
 {
     const fi_kernel_set *set = b->job->set;
     const fi_arithmetic *how = b->job->how;
     block_memory *m = b->memory;
-    const float *from = a_at(b, b->row + first, b->k0);
+    const float *from = a_at(b, b->row + first, s->k0);
     size_t ld = b->p.lda;
+    uint32_t *out = s->a + first * row_lanes(b, s);
     if (b->p.a_transposed && !how->stage) {
-        set->rows_f32(from, ld, b->k, rows, rows, out);
+        set->rows_f32(from, ld, s->k, rows, rows, out);
         return;
     }
     if (b->p.a_transposed) {
-        const size_t width = quotient_up(b->k, FI_PANEL) * FI_PANEL;
-        set->transpose((const uint32_t *)(const void *)from, ld, b->k, width, rows, (uint32_t *)(void *)m->turned,
+        const size_t width = quotient_up(s->k, FI_PANEL) * FI_PANEL;
+        set->transpose((const uint32_t *)(const void *)from, ld, s->k, width, rows, (uint32_t *)(void *)m->turned,
                        width);
         from = m->turned;
         ld = width;
     }
     if (!how->stage) {
-        set->transpose((const uint32_t *)(const void *)from, ld, rows, rows, b->lanes, out, rows);
+        set->transpose((const uint32_t *)(const void *)from, ld, rows, rows, s->lanes, out, rows);
         return;
     }
     const bool in_rows = how->row_major || rows == 1;
     uint32_t *staged = in_rows ? out : m->staged;
-    const size_t staged_ld = how->row_major ? b->a_ld : b->lanes;
+    const size_t staged_ld = in_rows ? row_lanes(b, s) : s->lanes;
     for (size_t r = 0; r < rows; r++)
-        how->stage(from + r * ld, b->k, b->job->type == FI_I8 ? m->inverse[first + r] : 1, b->lanes,
+        how->stage(from + r * ld, s->k, b->job->type == FI_I8 ? m->inverse[first + r] : 1, s->lanes,
                    staged + r * staged_ld);
-    if (!in_rows) set->transpose(staged, staged_ld, rows, rows, b->lanes, out, rows);
+    if (!in_rows) set->transpose(staged, staged_ld, rows, rows, s->lanes, out, rows);
 }
 
-/* This stretch of k of a panel, as it is stored or as the tile takes it. */
-static const void *panel_of(const block *b, size_t panel, bool as_stored)
+/* A stretch of k of a panel, as it is stored or as the tile takes it. */
+static const void *panel_of(const block *b, const stretch *s, size_t panel, bool as_stored)
 {
     const fi_product *p = &b->p;
     const fi_dtype type = b->job->type;
@@ -133,14 +156,14 @@ static const void *panel_of(const block *b, size_t panel, bool as_stored)
     if (p->packed) {
         const size_t panel_lanes = fi_panel_lanes(type, p->k);
         stored = (const uint32_t *)p->packed->panels +
-                 ((b->column / FI_PANEL + panel) * panel_lanes + b->k0 / fi_lane_numbers(type)) * FI_PANEL;
+                 ((b->column / FI_PANEL + panel) * panel_lanes + s->k0 / fi_lane_numbers(type)) * FI_PANEL;
     } else {
         const size_t j0 = panel * FI_PANEL, cols = p->n - j0 < FI_PANEL ? p->n - j0 : FI_PANEL;
-        fi_pack_panel(b->job->set, type, p->b, p->ldb, p->b_transposed, b->k0, b->k, j0, cols, NULL, b->memory->panel);
+        fi_pack_panel(b->job->set, type, p->b, p->ldb, p->b_transposed, s->k0, s->k, j0, cols, NULL, b->memory->panel);
         stored = b->memory->panel;
     }
     if (as_stored || !b->job->how->widen) return stored;
-    b->job->how->widen(stored, fi_panel_lanes(type, b->k), b->memory->widened);
+    b->job->how->widen(stored, fi_panel_lanes(type, s->k), b->memory->widened);
     return b->memory->widened;
 }
 
@@ -177,40 +200,74 @@ static void fetch_output(const block *b, size_t first, size_t rows, size_t panel
     }
 }
 
-/* All tiles of one stretch of k; `last`: then the sums are complete. */
-static void multiply_stretch(block *b, bool more, bool last)
+/* Stretch i of the chunk from k0 on. */
+static stretch stretch_of(const block *b, size_t k0, size_t i)
+{
+    const product_job *job = b->job;
+    const size_t step = stretch_numbers(job), from = k0 + i * step;
+    stretch s = {.k0 = from, .k = b->p.k - from < step ? b->p.k - from : step};
+    s.lanes = fi_panel_lanes(job->type, s.k) * fi_lane_numbers(job->type) / job->how->numbers;
+    s.a = b->memory->a + i * b->rows * (STRETCH_LANES + PAD_LANES);
+    return s;
+}
+
+static void pack_rows(block *b, size_t k0, size_t n_stretches)
+{
+    for (size_t t = 0; t < b->tiles; t++) {
+        const size_t first = share(b->rows, t, b->tiles), rows = share(b->rows, t + 1, b->tiles) - first;
+        if (b->job->type == FI_I8 && k0 == 0) scale_rows(b, first, rows);
+        for (size_t i = 0; i < n_stretches; i++) {
+            const stretch s = stretch_of(b, k0, i);
+            pack_tile_rows(b, &s, first, rows);
+        }
+    }
+}
+
+/* A stretch of k of one panel and all tiles of rows; what is complete then is stored. */
+static void multiply_stretch(block *b, const stretch *s, size_t panel, const void *a, float *sums)
 {
     const fi_arithmetic *how = b->job->how;
-    const size_t tiles = quotient_up(b->rows, how->rows), row_lanes = how->row_major ? b->a_ld : b->lanes;
-    const bool as_is = b->rows == 1 && !how->stage && !b->p.a_transposed;
-    const void *a = as_is ? (const void *)a_at(b, b->row, b->k0) : b->memory->a;
-    for (size_t t = 0; t < tiles && !as_is; t++) {
-        size_t first = share(b->rows, t, tiles);
-        pack_tile_rows(b, first, share(b->rows, t + 1, tiles) - first, b->memory->a + first * row_lanes);
+    const bool last = s->k0 + s->k == b->p.k, more = s->k0 > 0;
+    const void *lanes_of_b = panel_of(b, s, panel, false);
+    /* What follows in memory comes next, unless it has to be packed or widened. */
+    const bool follows = b->p.packed && !how->widen && (!last || panel + 1 < b->panel + b->panels);
+    const size_t step = quotient_up(128, b->tiles);
+    const char *ahead = (const char *)lanes_of_b + (follows ? s->lanes * FI_PANEL * sizeof(uint32_t) : 0);
+    for (size_t t = 0; t < b->tiles; t++) {
+        const size_t first = share(b->rows, t, b->tiles), rows = share(b->rows, t + 1, b->tiles) - first;
+        float *tile = sums + t * b->tile_sums;
+        if (last) fetch_output(b, first, rows, panel);
+        how->tile(how->row_major ? b->most : rows, (const uint32_t *)a + first * row_lanes(b, s), row_lanes(b, s),
+                  lanes_of_b, s->lanes, tile, more, ahead + t * s->lanes * step, step);
+        if (last) store(b, first, rows, panel, tile);
     }
-    const bool kept = more || !last; /* sums of every panel have their own place */
-    const size_t most = quotient_up(b->rows, tiles), room = most + (how->row_major && b->rows > 1);
-    const size_t tile_sums = room * FI_PANEL, panel_sums = tiles * tile_sums;
-    const size_t panel_bytes = fi_panel_lanes(b->job->type, b->p.k) * FI_PANEL * sizeof(uint32_t);
-    if (how->begin) how->begin(most);
-    for (size_t j = 0; j < b->panels;) {
-        float *sums = b->memory->sums + (kept ? j * panel_sums : 0);
-        const bool wide = b->rows <= how->wide_rows && b->p.packed && j + FI_WIDE_PANELS <= b->panels;
-        const void *panel = panel_of(b, b->panel + j, wide);
-        const size_t n = wide ? FI_WIDE_PANELS : 1, panel_index = b->panel + j;
-        const char *next = (const char *)panel + (j + 1 < b->panels && b->p.packed && !how->widen ? panel_bytes : 0);
-        const size_t next_step = quotient_up(128, tiles);
-        if (wide) how->wide(b->rows, a, b->a_ld, panel, panel_bytes, b->lanes, sums, more);
-        for (size_t t = 0; t < tiles; t++) {
-            const size_t first = share(b->rows, t, tiles), rows = share(b->rows, t + 1, tiles) - first;
-            float *tile = sums + (kept ? t * tile_sums : 0);
-            if (last) fetch_output(b, first, rows, panel_index);
+}
+
+/* The chunk of k from k0 on; sums of all panels are kept where it is not the only one. */
+static void multiply_chunk(block *b, size_t k0, size_t k)
+{
+    const fi_arithmetic *how = b->job->how;
+    const fi_product *p = &b->p;
+    const bool as_is = b->rows == 1 && !how->stage && !p->a_transposed, kept = k < p->k;
+    const size_t n_stretches = k ? quotient_up(k, stretch_numbers(b->job)) : 1;
+    const size_t panel_bytes = fi_panel_lanes(b->job->type, p->k) * FI_PANEL * sizeof(uint32_t);
+    if (!as_is) pack_rows(b, k0, n_stretches);
+    if (how->begin) how->begin(b->most);
+    for (size_t j = 0, n; j < b->panels; j += n) {
+        float *sums = b->memory->sums + (kept ? j * b->panel_sums : 0);
+        const bool wide = b->rows <= how->wide_rows && p->packed && j + FI_WIDE_PANELS <= b->panels;
+        n = wide ? FI_WIDE_PANELS : 1;
+        for (size_t i = 0; i < n_stretches; i++) {
+            const stretch s = stretch_of(b, k0, i);
+            const void *a = as_is ? (const void *)a_at(b, b->row, s.k0) : s.a;
             if (!wide)
-                how->tile(how->row_major ? most : rows, (const uint32_t *)a + first * row_lanes, b->a_ld, panel,
-                          b->lanes, tile, more, next + t * b->lanes * next_step, next_step);
-            for (size_t i = 0; i < n && last; i++) store(b, first, rows, b->panel + j + i, tile + i * panel_sums);
+                multiply_stretch(b, &s, b->panel + j, a, sums);
+            else
+                how->wide(b->rows, a, row_lanes(b, &s), panel_of(b, &s, b->panel + j, true), panel_bytes, s.lanes, sums,
+                          s.k0 > 0);
         }
-        j += n;
+        for (size_t i = 0; i < n && wide && k0 + k == p->k; i++)
+            store(b, 0, b->rows, b->panel + j + i, sums + i * b->panel_sums);
     }
     if (how->end) how->end();
 }
@@ -231,14 +288,12 @@ static void multiply_block(void *user, size_t index, float *scratch)
     b.rows = share(b.p.m, row_at + 1, job->row_blocks) - b.row;
     b.panel = share(job->panels, col_at, job->col_blocks);
     b.panels = share(job->panels, col_at + 1, job->col_blocks) - b.panel;
-    if (job->type == FI_I8) scale_rows(&b);
-    const size_t step = block_numbers(job);
-    for (b.k0 = 0; b.k0 == 0 || b.k0 < b.p.k; b.k0 += step) {
-        b.k = b.p.k - b.k0 < step ? b.p.k - b.k0 : step;
-        b.lanes = fi_panel_lanes(job->type, b.k) * fi_lane_numbers(job->type) / job->how->numbers;
-        b.a_ld = b.lanes + 16; /* rows not a power of two apart: they would share few places of the cache */
-        multiply_stretch(&b, b.k0 > 0, b.k0 + b.k >= b.p.k);
-    }
+    b.tiles = quotient_up(b.rows, job->how->rows);
+    b.most = quotient_up(b.rows, b.tiles);
+    b.tile_sums = (b.most + (job->how->row_major && b.rows > 1)) * FI_PANEL;
+    b.panel_sums = b.tiles * b.tile_sums;
+    const size_t step = chunk_numbers(job), k = b.p.k;
+    for (size_t k0 = 0; k0 == 0 || k0 < k; k0 += step) multiply_chunk(&b, k0, k - k0 < step ? k - k0 : step);
 }
 
 /* The cut into blocks that takes least time: the longest row of tasks on a thread, packing of A and B included. */
@@ -246,13 +301,16 @@ static void cut(product_job *job, size_t count, size_t n_threads)
 {
     enum { PACKING = 13 }; /* multiplications that packing a number takes */
     const fi_product *p = job->first;
-    const size_t most_rows = p->packed ? BLOCK_ROWS : UNPACKED_BLOCK_ROWS;
-    const size_t least_rows = quotient_up(p->m, most_rows), most_tasks = p->m * p->n * (p->k + 1) / LEAST_TASK + 1;
+    const size_t chunk = p->k < chunk_numbers(job) ? p->k : chunk_numbers(job);
+    const size_t stretches = chunk ? quotient_up(chunk, stretch_numbers(job)) : 1;
+    const size_t room = BLOCK_WORDS / (stretches * (STRETCH_LANES + PAD_LANES));
+    const size_t least_rows = quotient_up(p->m, room < BLOCK_ROWS ? room : BLOCK_ROWS),
+                 most_tasks = p->m * p->n * (p->k + 1) / LEAST_TASK + 1;
     if (n_threads > count * most_tasks) n_threads = count * most_tasks;
     double best = INFINITY;
     for (size_t rows = least_rows; rows < least_rows + 2 * n_threads && rows <= p->m; rows++) {
         const size_t r = quotient_up(p->m, rows), sum_rows = r + 2 * quotient_up(r, job->how->rows);
-        const size_t sums = p->k > block_numbers(job) ? sum_rows * FI_PANEL : 0;
+        const size_t sums = p->k > chunk ? sum_rows * FI_PANEL : 0;
         const size_t least_cols = sums ? quotient_up(job->panels, SUM_FLOATS / sums) : 1;
         for (size_t cols = least_cols; cols < least_cols + 2 * n_threads && cols <= job->panels; cols++) {
             const size_t c = quotient_up(job->panels, cols) * FI_PANEL,
