@@ -18,7 +18,8 @@ enum {
     BLOCK_ROWS = 448,           /* with the longest chunk of unpacked B; a quarter with that of packed */
     BLOCK_WORDS = BLOCK_ROWS * (UNPACKED_CHUNK_LANES + UNPACKED_CHUNK_LANES / STRETCH_LANES * PAD_LANES),
     LEAST_TASK = 1 << 16, /* multiplications worth another thread */
-    SUM_FLOATS = 1 << 18
+    SUM_FLOATS = 1 << 18,
+    LEAST_STREAMED = 1 << 18 /* numbers of C too many for the second cache beside A and B */
 };
 
 /* Scratch memory of a task. */
@@ -40,6 +41,7 @@ typedef struct product_job {
     const fi_arithmetic *how;
     fi_dtype type;
     size_t panels, row_blocks, col_blocks;
+    bool streams; /* C passes the caches by */
 } product_job;
 
 /* What one task works on. */
@@ -179,7 +181,8 @@ static void store(const block *b, size_t first, size_t rows, size_t panel, float
                        .bias = p->bias ? p->bias + col : NULL,
                        .residual = p->residual ? p->residual + row * p->ld_residual + col : NULL,
                        .ld_residual = p->ld_residual,
-                       .activation = p->activation};
+                       .activation = p->activation,
+                       .stream = b->job->streams};
     if (b->job->type == FI_I8) {
         out.row_scale = b->memory->scale + first;
         out.col_scale = p->packed->scale + b->column + col;
@@ -211,16 +214,15 @@ static stretch stretch_of(const block *b, size_t k0, size_t i)
     return s;
 }
 
-static void pack_rows(block *b, size_t k0, size_t n_stretches)
+/* Packs a tile's rows, and asks for those of the next, whose numbers lie far apart. */
+static void pack_tile(block *b, const stretch *s, size_t tile)
 {
-    for (size_t t = 0; t < b->tiles; t++) {
-        const size_t first = share(b->rows, t, b->tiles), rows = share(b->rows, t + 1, b->tiles) - first;
-        if (b->job->type == FI_I8 && k0 == 0) scale_rows(b, first, rows);
-        for (size_t i = 0; i < n_stretches; i++) {
-            const stretch s = stretch_of(b, k0, i);
-            pack_tile_rows(b, &s, first, rows);
-        }
-    }
+    const size_t first = share(b->rows, tile, b->tiles), next = share(b->rows, tile + 1, b->tiles);
+    if (b->job->type == FI_I8 && s->k0 == 0) scale_rows(b, first, next - first);
+    pack_tile_rows(b, s, first, next - first);
+    if (b->p.a_transposed) return;
+    for (size_t r = next; r < next + b->most && r < b->rows; r++)
+        for (size_t i = 0; i < s->k; i += 16) __builtin_prefetch(a_at(b, b->row + r, s->k0 + i), 0, 2);
 }
 
 /* A stretch of k of one panel and all tiles of rows; what is complete then is stored. */
@@ -236,7 +238,8 @@ static void multiply_stretch(block *b, const stretch *s, size_t panel, const voi
     for (size_t t = 0; t < b->tiles; t++) {
         const size_t first = share(b->rows, t, b->tiles), rows = share(b->rows, t + 1, b->tiles) - first;
         float *tile = sums + t * b->tile_sums;
-        if (last) fetch_output(b, first, rows, panel);
+        if (panel == b->panel && a == s->a) pack_tile(b, s, t);
+        if (last && !b->job->streams) fetch_output(b, first, rows, panel);
         how->tile(how->row_major ? b->most : rows, (const uint32_t *)a + first * row_lanes(b, s), row_lanes(b, s),
                   lanes_of_b, s->lanes, tile, more, ahead + t * s->lanes * step, step);
         if (last) store(b, first, rows, panel, tile);
@@ -251,7 +254,6 @@ static void multiply_chunk(block *b, size_t k0, size_t k)
     const bool as_is = b->rows == 1 && !how->stage && !p->a_transposed, kept = k < p->k;
     const size_t n_stretches = k ? quotient_up(k, stretch_numbers(b->job)) : 1;
     const size_t panel_bytes = fi_panel_lanes(b->job->type, p->k) * FI_PANEL * sizeof(uint32_t);
-    if (!as_is) pack_rows(b, k0, n_stretches);
     if (how->begin) how->begin(b->most);
     for (size_t j = 0, n; j < b->panels; j += n) {
         float *sums = b->memory->sums + (kept ? j * b->panel_sums : 0);
@@ -260,6 +262,7 @@ static void multiply_chunk(block *b, size_t k0, size_t k)
         for (size_t i = 0; i < n_stretches; i++) {
             const stretch s = stretch_of(b, k0, i);
             const void *a = as_is ? (const void *)a_at(b, b->row, s.k0) : s.a;
+            if (wide && j == 0 && !as_is) pack_tile(b, &s, 0);
             if (!wide)
                 multiply_stretch(b, &s, b->panel + j, a, sums);
             else
@@ -294,6 +297,7 @@ static void multiply_block(void *user, size_t index, float *scratch)
     b.panel_sums = b.tiles * b.tile_sums;
     const size_t step = chunk_numbers(job), k = b.p.k;
     for (size_t k0 = 0; k0 == 0 || k0 < k; k0 += step) multiply_chunk(&b, k0, k - k0 < step ? k - k0 : step);
+    if (job->streams) __atomic_thread_fence(__ATOMIC_SEQ_CST); /* such stores are not ordered by themselves */
 }
 
 /* The cut into blocks that takes least time: the longest row of tasks on a thread, packing of A and B included. */
@@ -334,7 +338,8 @@ void fi_multiply_batch(fi_engine *engine, const fi_product *first, size_t count,
                        .stride_c = stride_c,
                        .set = engine->k,
                        .type = first->packed ? first->packed->type : first->type,
-                       .panels = quotient_up(first->n, FI_PANEL)};
+                       .panels = quotient_up(first->n, FI_PANEL),
+                       .streams = first->m * first->n >= LEAST_STREAMED};
     job.how = fi_arithmetic_of(job.set, job.type);
     cut(&job, count, engine->n_threads);
     fi_engine_run(engine, count * job.row_blocks * job.col_blocks, multiply_block, &job);

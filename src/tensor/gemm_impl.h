@@ -251,58 +251,62 @@ static void wide_i8_as_f32(size_t rows, const void *a, size_t a_ld, const void *
 
 /* ---- What becomes of a tile ---- */
 
-static void add_row(float *c, const float *sums, const float *residual, bool accumulate, size_t cols)
+#if defined(__x86_64__)
+#include <immintrin.h>
+#if FI_LANES == 16
+#define STREAM(p, v) _mm512_stream_ps(p, (__m512)(v))
+#elif FI_LANES == 8
+#define STREAM(p, v) _mm256_stream_ps(p, (__m256)(v))
+#else
+#define STREAM(p, v) _mm_stream_ps(p, (__m128)(v))
+#endif
+#else
+#define STREAM(p, v) fi_v_store(p, v)
+#endif
+
+/* Columns of a panel, so that loops over tiles have no ends to care for: from[0 .. cols], or a copy with zeros behind. */
+FI_INLINE const void *whole(const void *from, size_t cols, void *copy)
 {
-    const float *other = accumulate ? c : residual;
+    if (cols == FI_PANEL || !from) return from;
+    memset(copy, 0, FI_PANEL * 4);
+    return memcpy(copy, from, cols * 4);
+}
+
+static void store_row(const fi_tile_out *o, size_t row, const float *sums)
+{
+    const float *other = o->accumulate ? o->c + row * o->ldc : o->residual ? o->residual + row * o->ld_residual : NULL;
+    float *c = o->c + row * o->ldc;
+    if (o->stream && !other && o->cols == FI_PANEL && (uintptr_t)c % 64 == 0) { /* whole lines */
+        for (size_t j = 0; j < FI_PANEL; j += W) STREAM(c + j, fi_v_load(sums + j));
+        return;
+    }
     size_t j = 0;
-    for (; j + W <= cols; j += W) {
+    for (; j + W <= o->cols; j += W) {
         fi_vf v = fi_v_load(sums + j);
         fi_v_store(c + j, other ? v + fi_v_load(other + j) : v);
     }
-    if (j < cols) {
+    if (j < o->cols) {
         fi_vf v = fi_v_load(sums + j);
-        fi_v_store_part(c + j, other ? v + fi_v_load_part(other + j, cols - j) : v, cols - j);
+        fi_v_store_part(c + j, other ? v + fi_v_load_part(other + j, o->cols - j) : v, o->cols - j);
     }
-}
-
-/* Whole panels of constants, so that loops over tiles have no ends to care for. */
-FI_INLINE void pad(float *to, const float *from, size_t cols)
-{
-    for (size_t j = 0; j < FI_PANEL; j++) to[j] = j < cols ? from[j] : 0;
-}
-
-static void scale_tile(const fi_tile_out *o, float *sums)
-{
-    float scale[FI_PANEL];
-    uint32_t taken[FI_PANEL] = {0};
-    pad(scale, o->col_scale, o->cols);
-    for (size_t j = 0; j < o->cols && o->col_sum; j++) taken[j] = 128u * (uint32_t)o->col_sum[j];
-    for (size_t r = 0; r < o->rows; r++)
-        for (size_t j = 0; j < FI_PANEL; j += W) {
-            float *at = sums + r * FI_PANEL + j;
-            fi_vf sum = fi_v_load(at);
-            if (o->col_sum) sum = __builtin_convertvector((fi_vi)((lanes_u32)sum - load_u32(taken + j)), fi_vf);
-            fi_v_store(at, sum * (o->row_scale[r] * fi_v_load(scale + j)));
-        }
-}
-
-static void bias_tile(const fi_tile_out *o, float *sums)
-{
-    float bias[FI_PANEL];
-    pad(bias, o->bias, o->cols);
-    for (size_t r = 0; r < o->rows; r++)
-        for (size_t j = 0; j < FI_PANEL; j += W)
-            fi_v_store(sums + r * FI_PANEL + j, fi_v_load(sums + r * FI_PANEL + j) + fi_v_load(bias + j));
 }
 
 static void store_tile(const fi_tile_out *o, float *sums, const fi_vectors *vectors)
 {
-    if (o->col_scale) scale_tile(o, sums);
-    if (o->bias) bias_tile(o, sums);
+    float padded[3][FI_PANEL];
+    const float *scale = whole(o->col_scale, o->cols, padded[0]), *bias = whole(o->bias, o->cols, padded[1]);
+    const uint32_t *taken = whole(o->col_sum, o->cols, padded[2]);
+    for (size_t r = 0; r < o->rows && (scale || bias); r++)
+        for (size_t j = 0; j < FI_PANEL; j += W) {
+            float *at = sums + r * FI_PANEL + j;
+            fi_vf v = fi_v_load(at);
+            if (taken) v = __builtin_convertvector((fi_vi)((lanes_u32)v - (load_u32(taken + j) << 7)), fi_vf);
+            if (scale) v *= o->row_scale[r] * fi_v_load(scale + j);
+            if (bias) v += fi_v_load(bias + j);
+            fi_v_store(at, v);
+        }
     if (o->activation != FI_LINEAR) vectors->activate(o->activation, sums, sums, o->rows * FI_PANEL);
-    for (size_t r = 0; r < o->rows; r++)
-        add_row(o->c + r * o->ldc, sums + r * FI_PANEL, o->residual ? o->residual + r * o->ld_residual : NULL,
-                o->accumulate, o->cols);
+    for (size_t r = 0; r < o->rows; r++) store_row(o, r, sums + r * FI_PANEL);
 }
 
 /* ---- The tile, in plain vectors: `rows` rows by `vectors` vectors at a time ---- */

@@ -19,7 +19,8 @@ enum {
 /*
  * sums [rows][FI_PANEL] = (more ? sums : 0) + sum over lanes of a x b; rows in 1..fi_arithmetic.rows.
  * a: [lane][rows] or, if fi_arithmetic.row_major, [rows][a_ld]; b: [lane][FI_PANEL]
- * Memory is fetched meanwhile from `ahead` on, 128 bytes a lane of which only `ahead_step` are new.
+ * Memory is fetched meanwhile from `ahead` on, ahead_step bytes a lane: 128 shared out among the tiles that read b, so that
+ * 128 means that this one is alone.
  */
 typedef void fi_tile_fn(size_t rows, const void *a, size_t a_ld, const void *b, size_t lanes, void *sums, bool more,
                         const void *ahead, size_t ahead_step);
@@ -61,6 +62,7 @@ typedef struct fi_tile_out {
     fi_activation activation;
     const float *row_scale, *col_scale; /* NULL: 1 */
     const int32_t *col_sum;             /* of int sums: 128 times it is taken off */
+    bool stream;                        /* C is not read again soon: it may pass the caches by */
 } fi_tile_out;
 
 typedef struct fi_kernel_set {
