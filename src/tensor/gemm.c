@@ -11,7 +11,7 @@
  * in the first cache, over its tiles of rows. Sums wait in scratch memory while there is more of k to come.
  */
 enum {
-    STRETCH_LANES = 256,
+    STRETCH_LANES = 256,        /* at most */
     CHUNK_LANES = 2048,         /* of packed B */
     UNPACKED_CHUNK_LANES = 512, /* so that many rows share the work of packing a panel */
     PAD_LANES = 16,             /* rows not a power of two apart: they would share few places of the cache */
@@ -75,7 +75,13 @@ static size_t share(size_t total, size_t i, size_t n)
 /* The longest stretch and chunk of k. */
 static size_t stretch_numbers(const product_job *job)
 {
-    return STRETCH_LANES * job->how->numbers;
+    return job->how->stretch * job->how->numbers;
+}
+
+/* From a packed row of so many lanes to the next. */
+static size_t row_lanes(const product_job *job, size_t lanes)
+{
+    return lanes + (job->how->row_major ? PAD_LANES : 0);
 }
 
 static size_t chunk_numbers(const product_job *job)
@@ -110,12 +116,6 @@ static void scale_rows(block *b, size_t first, size_t rows)
     }
 }
 
-/* Lanes from a packed row to the next. */
-static size_t row_lanes(const block *b, const stretch *s)
-{
-    return s->lanes + (b->job->how->row_major ? PAD_LANES : 0);
-}
-
 /* Packs `rows` rows from row `first` of the block on, a stretch of k, as one tile takes them. */
 static void pack_tile_rows(block *b, const stretch *s, size_t first, size_t rows)
 {
@@ -124,7 +124,7 @@ static void pack_tile_rows(block *b, const stretch *s, size_t first, size_t rows
     block_memory *m = b->memory;
     const float *from = a_at(b, b->row + first, s->k0);
     size_t ld = b->p.lda;
-    uint32_t *out = s->a + first * row_lanes(b, s);
+    uint32_t *out = s->a + first * row_lanes(b->job, s->lanes);
     if (b->p.a_transposed && !how->stage) {
         set->rows_f32(from, ld, s->k, rows, rows, out);
         return;
@@ -142,7 +142,7 @@ static void pack_tile_rows(block *b, const stretch *s, size_t first, size_t rows
     }
     const bool in_rows = how->row_major || rows == 1;
     uint32_t *staged = in_rows ? out : m->staged;
-    const size_t staged_ld = in_rows ? row_lanes(b, s) : s->lanes;
+    const size_t staged_ld = in_rows ? row_lanes(b->job, s->lanes) : s->lanes;
     for (size_t r = 0; r < rows; r++)
         how->stage(from + r * ld, s->k, b->job->type == FI_I8 ? m->inverse[first + r] : 1, s->lanes,
                    staged + r * staged_ld);
@@ -210,7 +210,7 @@ static stretch stretch_of(const block *b, size_t k0, size_t i)
     const size_t step = stretch_numbers(job), from = k0 + i * step;
     stretch s = {.k0 = from, .k = b->p.k - from < step ? b->p.k - from : step};
     s.lanes = fi_panel_lanes(job->type, s.k) * fi_lane_numbers(job->type) / job->how->numbers;
-    s.a = b->memory->a + i * b->rows * (STRETCH_LANES + PAD_LANES);
+    s.a = b->memory->a + i * b->rows * row_lanes(job, job->how->stretch);
     return s;
 }
 
@@ -240,8 +240,8 @@ static void multiply_stretch(block *b, const stretch *s, size_t panel, const voi
         float *tile = sums + t * b->tile_sums;
         if (panel == b->panel && a == s->a) pack_tile(b, s, t);
         if (last && !b->job->streams) fetch_output(b, first, rows, panel);
-        how->tile(how->row_major ? b->most : rows, (const uint32_t *)a + first * row_lanes(b, s), row_lanes(b, s),
-                  lanes_of_b, s->lanes, tile, more, ahead + t * s->lanes * step, step);
+        how->tile(how->row_major ? b->most : rows, (const uint32_t *)a + first * row_lanes(b->job, s->lanes),
+                  row_lanes(b->job, s->lanes), lanes_of_b, s->lanes, tile, more, ahead + t * s->lanes * step, step);
         if (last) store(b, first, rows, panel, tile);
     }
 }
@@ -266,8 +266,8 @@ static void multiply_chunk(block *b, size_t k0, size_t k)
             if (!wide)
                 multiply_stretch(b, &s, b->panel + j, a, sums);
             else
-                how->wide(b->rows, a, row_lanes(b, &s), panel_of(b, &s, b->panel + j, true), panel_bytes, s.lanes, sums,
-                          s.k0 > 0);
+                how->wide(b->rows, a, row_lanes(b->job, s.lanes), panel_of(b, &s, b->panel + j, true), panel_bytes,
+                          s.lanes, sums, s.k0 > 0);
         }
         for (size_t i = 0; i < n && wide && k0 + k == p->k; i++)
             store(b, 0, b->rows, b->panel + j + i, sums + i * b->panel_sums);
@@ -307,7 +307,7 @@ static void cut(product_job *job, size_t count, size_t n_threads)
     const fi_product *p = job->first;
     const size_t chunk = p->k < chunk_numbers(job) ? p->k : chunk_numbers(job);
     const size_t stretches = chunk ? quotient_up(chunk, stretch_numbers(job)) : 1;
-    const size_t room = BLOCK_WORDS / (stretches * (STRETCH_LANES + PAD_LANES));
+    const size_t room = BLOCK_WORDS / (stretches * row_lanes(job, job->how->stretch));
     const size_t least_rows = quotient_up(p->m, room < BLOCK_ROWS ? room : BLOCK_ROWS),
                  most_tasks = p->m * p->n * (p->k + 1) / LEAST_TASK + 1;
     if (n_threads > count * most_tasks) n_threads = count * most_tasks;

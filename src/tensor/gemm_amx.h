@@ -112,7 +112,7 @@ AMX_TILE(i8, "tdpbusd", 4)
 
 /* Members of an fi_arithmetic. */
 #define AMX(type, of_lane)                                                                                             \
-    .rows = 32, .numbers = of_lane, .row_major = true, .tile = amx_##type, .begin = amx_begin, .end = amx_end,         \
-    .spin = amx_spin_##type
+    .rows = 32, .stretch = 256, .numbers = of_lane, .row_major = true, .tile = amx_##type, .begin = amx_begin,         \
+    .end = amx_end, .spin = amx_spin_##type
 
 #endif

@@ -14,7 +14,7 @@ static void store(const fi_tile_out *out, float *sums)
 }
 
 const fi_kernel_set fi_kernel_set_avx2 = {.name = "AVX2",
-                                          .f32 = {.rows = 6, .numbers = 1, .tile = tile, .spin = spin},
+                                          .f32 = {.rows = 6, .stretch = 128, .numbers = 1, .tile = tile, .spin = spin},
                                           .bf16 = WIDENED_BF16(6, tile, spin),
                                           .i8 = WIDENED_I8(6, tile, spin),
                                           SHARED_PARTS};

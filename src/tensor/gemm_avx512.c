@@ -52,7 +52,7 @@
     case n:                                                                                                            \
         __asm__ volatile(                                                                                              \
             LANE_LOOP(ROWS_##n(CLEAR, op), ROWS_##n(LOAD, op),                                                         \
-                      "vmovups (%[b]), %%zmm28\n vmovups 64(%[b]), %%zmm29\n"                                          \
+                      "prefetcht0 768(%[a])\n vmovups (%[b]), %%zmm28\n vmovups 64(%[b]), %%zmm29\n"                                          \
                       "prefetcht1 (%[ahead])\n prefetcht1 (%[ahead],%[far])\n add %[step], %[ahead]\n" ROWS_##n(       \
                           STEP, op) "add $4*" #n ", %[a]\n add $128, %[b]\n",                                          \
                       ROWS_##n(STORE, op))                                                                             \
@@ -178,7 +178,8 @@ static void round_to_bf16(const float *row, size_t k, float inverse, size_t lane
 
 /* Members of an fi_arithmetic. */
 #define TILED(type, of_lane)                                                                                           \
-    .rows = 14, .wide_rows = 3, .numbers = of_lane, .tile = tile_##type, .wide = wide_##type, .spin = spin_##type
+    .rows = 14, .wide_rows = 3, .stretch = 128, .numbers = of_lane, .tile = tile_##type, .wide = wide_##type,          \
+    .spin = spin_##type
 #define F32                                                                                                            \
     {                                                                                                                  \
         TILED(f32, 1)                                                                                                  \

@@ -13,7 +13,7 @@ static void store(const fi_tile_out *out, float *sums)
 }
 
 const fi_kernel_set fi_kernel_set_base = {.name = "baseline",
-                                          .f32 = {.rows = 4, .numbers = 1, .tile = tile, .spin = spin},
+                                          .f32 = {.rows = 4, .stretch = 128, .numbers = 1, .tile = tile, .spin = spin},
                                           .bf16 = WIDENED_BF16(4, tile, spin),
                                           .i8 = WIDENED_I8(4, tile, spin),
                                           SHARED_PARTS};

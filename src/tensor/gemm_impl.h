@@ -382,11 +382,11 @@ static uint32_t read_words(const uint32_t *words, size_t n)
 /* bf16 and int8 by way of a float tile: panels are widened as they come. Sums of int8 are exact up to 2^24. */
 #define WIDENED_BF16(max_rows, tile_f32, spin_f32)                                                                     \
     {                                                                                                                  \
-        .rows = max_rows, .numbers = 1, .tile = tile_f32, .stage = stage_bf16_as_f32, .widen = widen_bf16,             \
-        .wide_rows = 1, .wide = wide_bf16_as_f32, .spin = spin_f32                                                     \
+        .rows = max_rows, .stretch = 128, .numbers = 1, .tile = tile_f32, .stage = stage_bf16_as_f32,                  \
+        .widen = widen_bf16, .wide_rows = 1, .wide = wide_bf16_as_f32, .spin = spin_f32                                \
     }
 #define WIDENED_I8(max_rows, tile_f32, spin_f32)                                                                       \
     {                                                                                                                  \
-        .rows = max_rows, .numbers = 1, .tile = tile_f32, .stage = stage_i8_as_f32, .widen = widen_i8, .wide_rows = 1, \
-        .wide = wide_i8_as_f32, .spin = spin_f32                                                                       \
+        .rows = max_rows, .stretch = 128, .numbers = 1, .tile = tile_f32, .stage = stage_i8_as_f32, .widen = widen_i8, \
+        .wide_rows = 1, .wide = wide_i8_as_f32, .spin = spin_f32                                                       \
     }

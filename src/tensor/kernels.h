@@ -36,6 +36,7 @@ typedef void fi_stage_fn(const float *row, size_t k, float inverse, size_t lanes
 typedef struct fi_arithmetic {
     size_t rows, wide_rows; /* at most, of a tile and of a wide one (0: there is none) */
     size_t numbers;         /* of A in a lane */
+    size_t stretch;         /* lanes of a panel that leave room for the tile's rows in the first cache; 256 at most */
     bool row_major, int_sums;
     fi_tile_fn *tile;
     fi_wide_fn *wide;
