@@ -220,7 +220,7 @@ static void pack_tile(block *b, const stretch *s, size_t tile)
     const size_t first = share(b->rows, tile, b->tiles), next = share(b->rows, tile + 1, b->tiles);
     if (b->job->type == FI_I8 && s->k0 == 0) scale_rows(b, first, next - first);
     pack_tile_rows(b, s, first, next - first);
-    if (b->p.a_transposed) return;
+    if (b->p.a_transposed || !b->p.packed) return;
     for (size_t r = next; r < next + b->most && r < b->rows; r++)
         for (size_t i = 0; i < s->k; i += 16) __builtin_prefetch(a_at(b, b->row + r, s->k0 + i), 0, 2);
 }
@@ -238,7 +238,7 @@ static void multiply_stretch(block *b, const stretch *s, size_t panel, const voi
     for (size_t t = 0; t < b->tiles; t++) {
         const size_t first = share(b->rows, t, b->tiles), rows = share(b->rows, t + 1, b->tiles) - first;
         float *tile = sums + t * b->tile_sums;
-        if (panel == b->panel && a == s->a) pack_tile(b, s, t);
+        if (panel == b->panel && a == s->a && b->p.packed) pack_tile(b, s, t);
         if (last && !b->job->streams) fetch_output(b, first, rows, panel);
         how->tile(how->row_major ? b->most : rows, (const uint32_t *)a + first * row_lanes(b->job, s->lanes),
                   row_lanes(b->job, s->lanes), lanes_of_b, s->lanes, tile, more, ahead + t * s->lanes * step, step);
@@ -254,6 +254,11 @@ static void multiply_chunk(block *b, size_t k0, size_t k)
     const bool as_is = b->rows == 1 && !how->stage && !p->a_transposed, kept = k < p->k;
     const size_t n_stretches = k ? quotient_up(k, stretch_numbers(b->job)) : 1;
     const size_t panel_bytes = fi_panel_lanes(b->job->type, p->k) * FI_PANEL * sizeof(uint32_t);
+    /* Beside packed B, rows are packed as the first panel comes to them, for the next to be fetched meanwhile. */
+    for (size_t i = 0; i < n_stretches * b->tiles && !as_is && !p->packed; i++) {
+        const stretch s = stretch_of(b, k0, i / b->tiles); /* upwards in memory: packing goes over the end */
+        pack_tile(b, &s, i % b->tiles);
+    }
     if (how->begin) how->begin(b->most);
     for (size_t j = 0, n; j < b->panels; j += n) {
         float *sums = b->memory->sums + (kept ? j * b->panel_sums : 0);

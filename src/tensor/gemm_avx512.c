@@ -52,7 +52,7 @@
     case n:                                                                                                            \
         __asm__ volatile(                                                                                              \
             LANE_LOOP(ROWS_##n(CLEAR, op), ROWS_##n(LOAD, op),                                                         \
-                      "prefetcht0 768(%[a])\n vmovups (%[b]), %%zmm28\n vmovups 64(%[b]), %%zmm29\n"                                          \
+                      "prefetcht0 768(%[a])\n vmovups (%[b]), %%zmm28\n vmovups 64(%[b]), %%zmm29\n"                   \
                       "prefetcht1 (%[ahead])\n prefetcht1 (%[ahead],%[far])\n add %[step], %[ahead]\n" ROWS_##n(       \
                           STEP, op) "add $4*" #n ", %[a]\n add $128, %[b]\n",                                          \
                       ROWS_##n(STORE, op))                                                                             \
