@@ -85,11 +85,11 @@ static void start_season(fi_ets_fitter *f, bool mul)
         s[place] = mul ? s[place] * (double)m / total : s[place] - total / (double)m;
 }
 
-/* Level and growth from the first rows of the series without its season. */
-static void start_states(fi_ets_fitter *f, fi_ets_values *v)
+/* Level and growth from the first rows of the series without its season, or from all. */
+static void start_states(fi_ets_fitter *f, bool all, fi_ets_values *v)
 {
     fi_ets_form form = f->form;
-    size_t n = f->pass.n, m = form.season ? f->m : 1, rows = 2 * m > 10 ? 2 * m : 10, seen = 0;
+    size_t n = f->pass.n, m = form.season ? f->m : 1, rows = all ? n : 2 * m > 10 ? 2 * m : 10, seen = 0;
     double a = 0, b = 0;
     for (size_t t = 0; t < n; t++) {
         double s = form.season ? f->start_season[t % m] : 0;
@@ -222,31 +222,47 @@ static bool objective(void *user, const double *x, double *criterion, double *g)
 
 /* ---- the search ------------------------------------------------------------------------------------------------- */
 
-/* Puts x at starting values: those of R, or with `plain` a level and nothing else. False if the form cannot run there. */
-static bool begin(fi_ets_fitter *f, bool plain, double *criterion)
+/*
+ * Smoothing parameters to begin from, as shares of their ranges: alpha (R's is divided by the season), beta, gamma. The
+ * likelihood has several maxima; of 3,200 fits to real series R's alone missed the best by more than 0.02 in 11 %, the
+ * first six in less than 1 %.
+ */
+static const double beginnings[][3] = {{0.2, 0.1, 0.05}, {0.3, 0.02, 0.02}, {0.97, 0.06, 0.5}, {0.99, 0.97, 0.05},
+                                       {0.02, 0.1, 0.3}, {0.01, 0.9, 0.05}, {0.002, 0.1, 0.02}};
+enum { BEGINNINGS = 7, STEADY = 6, STATES = 3 }; /* STEADY: hardly smoothed, on a line through all rows */
+
+/* f->origin: the states of R; or 1: a level and no growth; or 2: no season either. */
+static void set_origin(fi_ets_fitter *f, bool all, int kind)
 {
     fi_ets_form form = f->form;
-    double *x = f->x;
-    size_t m = form.season ? f->m : 1;
-    fi_ets_values start;
     f->origin.season = f->start_season;
-    if (form.season) start_season(f, form.season == FI_ETS_MUL);
-    start_states(f, &f->origin);
-    if (plain) {
-        double sum = 0, count = 0;
-        for (size_t t = 0; t < f->pass.n; t++)
-            if (!isnan(f->rest[t])) sum += f->rest[t], count++;
-        f->origin.level = sum / count;
-        f->origin.growth = fi_ets_mul_trend(form) ? 1 : 0;
-    }
+    if (form.season && kind < 2) start_season(f, form.season == FI_ETS_MUL);
+    for (size_t i = 0; form.season && kind == 2 && i < f->m; i++)
+        f->start_season[i] = form.season == FI_ETS_MUL ? 1 : 0;
+    start_states(f, all, &f->origin);
+    if (kind == 0) return;
+    double sum = 0, count = 0;
+    for (size_t t = 0; t < f->pass.n; t++)
+        if (!isnan(f->rest[t])) sum += f->rest[t], count++;
+    f->origin.level = sum / count;
+    f->origin.growth = fi_ets_mul_trend(form) ? 1 : 0;
+}
+
+/* Puts x at one of the beginnings, with the states of f->origin. False if the form cannot run there. */
+static bool begin(fi_ets_fitter *f, size_t which)
+{
+    fi_ets_form form = f->form;
+    double *x = f->x, criterion;
+    fi_ets_values start;
+    double share = beginnings[which][0] / (which == 0 && form.season ? (double)f->m : 1);
+    double alpha = between(LOW, HIGH, share);
     memset(x, 0, n_variables(f) * sizeof *x);
-    double alpha = between(LOW, HIGH, 0.2 / (double)m);
     x[ALPHA] = to_angle(alpha, alpha_range(f));
-    x[BETA] = to_angle(between(LOW, alpha, 0.1), beta_range(f, alpha));
-    x[GAMMA] = to_angle(between(LOW, 1 - alpha, 0.05), gamma_range(f, alpha));
+    x[BETA] = to_angle(between(LOW, alpha, beginnings[which][1]), beta_range(f, alpha));
+    x[GAMMA] = to_angle(between(LOW, 1 - alpha, beginnings[which][2]), gamma_range(f, alpha));
     x[PHI] = to_angle(between(PHI_LOW, PHI_HIGH, 0.99), (range){PHI_LOW, PHI_HIGH, 0});
     f->scale.level = f->scale.growth = f->scale.gamma = 1;
-    if (!value_at(f, x, criterion, &start)) return false;
+    if (!value_at(f, x, &criterion, &start)) return false;
     /* One unit of x is about one error. */
     double error = sqrt(f->pass.sum_squares / (double)f->pass.observed), size = fabs(f->origin.level);
     if (form.mul_error) error *= fmax(size, 1e-3);
@@ -257,32 +273,54 @@ static bool begin(fi_ets_fitter *f, bool plain, double *criterion)
     return true;
 }
 
+/* One search from a beginning, with the first states that can run; *out keeps the best of several. */
+static ftl_status search(fi_ets_fitter *f, size_t which, double hopeless, fi_ets_fit *out, ftl_error *err)
+{
+    const fi_lbfgs_options options = {.history = 20,
+                                      .max_iterations = 400,
+                                      .first_step = 0.1 / (double)f->pass.observed,
+                                      .f_change = 1e-6,
+                                      .gradient_norm = 1e-7,
+                                      .patience = 12,
+                                      .hopeless = hopeless};
+    fi_lbfgs_result result;
+    fi_ets_values start;
+    double criterion;
+    bool ready = false;
+    for (int kind = 0; kind < STATES && !ready; kind++) {
+        set_origin(f, which == STEADY, kind);
+        ready = begin(f, which);
+    }
+    if (!ready) return FTL_OK;
+    ftl_status st = fi_lbfgs_minimise(objective, f, n_variables(f), f->x, &options, &result, err);
+    if (st || !value_at(f, f->x, &criterion, &start) || !(criterion < out->criterion)) return st;
+    double *season = out->start.season;
+    out->criterion = criterion;
+    out->sum_squares = f->pass.sum_squares;
+    out->start = start;
+    out->start.season = season;
+    if (f->form.season) memcpy(season, start.season, f->m * sizeof *season);
+    return FTL_OK;
+}
+
 ftl_status fi_ets_fit_form(fi_ets_fitter *f, fi_ets_form form, double hopeless, fi_ets_fit *out, ftl_error *err)
 {
-    double criterion, own = (double)f->pass.observed * 2 * log(f->unit), *season = out->start.season;
-    fi_lbfgs_options options = {.history = 20,
-                                .max_iterations = 400,
-                                .first_step = 0.1 / (double)f->pass.observed,
-                                .f_change = 1e-6,
-                                .gradient_norm = 1e-7,
-                                .x_change = 0,
-                                .patience = 12,
-                                .hopeless = hopeless - own};
-    fi_lbfgs_result result = {.f = INFINITY};
+    const double far = 50, own = (double)f->pass.observed * 2 * log(f->unit); /* of the criterion: its units */
+    ftl_status st = FTL_OK;
+    double *season = out->start.season;
     f->form = form;
     f->pass.m = form.season ? f->m : 1;
     *out = (fi_ets_fit){.form = form, .criterion = INFINITY, .parameters = fi_ets_parameters(form, f->m)};
     out->start.season = season;
-    if (!begin(f, false, &criterion) && !begin(f, true, &criterion)) return FTL_OK;
-    ftl_status st = fi_lbfgs_minimise(objective, f, n_variables(f), f->x, &options, &result, err);
-    if (st || !value_at(f, f->x, &criterion, &out->start)) return st;
-    out->criterion = criterion + own;
-    out->start.season = season;
+    for (size_t i = 0; i < BEGINNINGS && !st; i++)
+        if (i == 0 || isinf(out->criterion) || out->criterion < hopeless - own + far)
+            st = search(f, i, hopeless - own, out, err);
+    if (st || isinf(out->criterion)) return st;
+    out->criterion += own;
+    out->sum_squares *= form.mul_error ? 1 : f->unit * f->unit;
     out->start.level *= f->unit;
-    out->sum_squares = f->pass.sum_squares * (form.mul_error ? 1 : f->unit * f->unit);
-    if (!fi_ets_mul_trend(form)) out->start.growth *= f->unit;
-    for (size_t i = 0; form.season && i < f->m; i++)
-        season[i] = f->first[i] * (form.season == FI_ETS_MUL ? 1 : f->unit);
+    out->start.growth *= fi_ets_mul_trend(form) ? 1 : f->unit;
+    for (size_t i = 0; form.season == FI_ETS_ADD && i < f->m; i++) season[i] *= f->unit;
     return FTL_OK;
 }
 
