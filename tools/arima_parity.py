@@ -75,13 +75,15 @@ def sample(data):
 
 
 def run_r(todo, append, cache):
-    (cache / "todo.txt").write_text("".join(
+    todo_file = cache / f"todo-{os.getpid()}.txt"
+    todo_file.write_text("".join(
         f"{i} {m} " + " ".join("NA" if math.isnan(v) else repr(v) for v in y) + "\n" for i, m, y in todo))
     (cache / "peer.R").write_text(R_SCRIPT)
-    command = ["Rscript", str(cache / "peer.R"), str(cache / "todo.txt"), str(HORIZON)]
+    command = ["Rscript", str(cache / "peer.R"), str(todo_file), str(HORIZON)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as p:
         for line in p.stdout:
             append(json.loads(line))
+    todo_file.unlink()
 
 
 def run_statsforecast(todo, append, cache):
@@ -128,7 +130,7 @@ def run_ours(todo, append, cache, binary):
             means.setdefault(row.get("unique_id", group[0][0]), []).append(float(row["auto-arima"]))
         for line in open(cache / "ours.json"):
             model = json.loads(line)
-            s, key = model["state"], model["foretell"]["id"]
+            s, key = model["state"], model["foretell"]["unique_id"]
             number = lambda v: math.nan if v is None else v
             append({"id": key, "order": [s[k] for k in ("p", "d", "q", "seasonal_p", "seasonal_d", "seasonal_q")]
                     + [int(s["constant"])], "loglik": number(s["loglik"]), "aicc": number(s["aicc"]),
@@ -138,6 +140,8 @@ def run_ours(todo, append, cache, binary):
 def results_of(peer, series, cache, run):
     """The peer's results by id; what the cache lacks is computed and added to it."""
     path = cache / f"{peer}.jsonl"
+    if peer == "ours" and run:
+        path.unlink(missing_ok=True)  # it changes, and is quick
     known = {}
     if path.exists():
         for line in path.read_text().splitlines():
@@ -180,6 +184,7 @@ def main():
     p.add_argument("--binary", default="build/foretell")
     p.add_argument("--cache", type=pathlib.Path, required=True)
     p.add_argument("--peers", default="r,statsforecast,ours", help="whom to run; the others only from the cache")
+    p.add_argument("--seasons", help="run peers on series of these seasons only: 1,4")
     p.add_argument("--show", type=int, default=0, help="print this many series of each kind of disagreement")
     args = p.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
@@ -187,7 +192,8 @@ def main():
     run = {"r": run_r, "statsforecast": run_statsforecast,
            "ours": lambda todo, append, cache: run_ours(todo, append, cache, args.binary)}
     wanted = args.peers.split(",")
-    results = {k: results_of(k, series, args.cache, run[k] if k in wanted else None) for k in run}
+    chosen = [s for s in series if not args.seasons or str(s[1]) in args.seasons.split(",")]
+    results = {k: results_of(k, chosen, args.cache, run[k] if k in wanted else None) for k in run}
     # compare all on the series that all were run on
     series = [s for s in series if all(s[0] in results[k] for k in run)]
     print(f"{len(series)} series; horizon {HORIZON}\n")

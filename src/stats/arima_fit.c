@@ -377,6 +377,26 @@ static ftl_status fit_exact(trial *t, fi_arima_fit *fit, ftl_error *err)
     return FTL_OK;
 }
 
+/*
+ * Exact likelihood from where CSS ended. Where that is not invertible, the conditional sum was lessened by what it leaves
+ * out rather than by a better model, and says little: then from zero too, and the better one stays.
+ */
+static ftl_status fit_from_css(trial *t, fi_arima_fit *fit, ftl_error *err)
+{
+    const fi_arima_order *o = t->order;
+    const fi_arima_order ma = {.q = o->q, .Q = o->Q, .m = 1};
+    double theta[FI_ARIMA_MAX_COEF];
+    fi_arima_fit plain = {.order = *o};
+    memcpy(theta, fit->coef + o->p, o->q * sizeof *theta);
+    memcpy(theta + o->q, fit->coef + o->p + o->q + o->P, o->Q * sizeof *theta);
+    bool doubtful = !fi_arima_roots_beyond(&ma, theta, 1);
+    ftl_status st = fit_exact(t, fit, err);
+    if (st || !doubtful) return st;
+    ftl_status again = fit_exact(t, &plain, err);
+    if (again == FTL_OK && plain.loglik > fit->loglik) *fit = plain;
+    return again == FTL_ENOMEM ? again : FTL_OK;
+}
+
 ftl_status fi_arima_fit_order(fi_arima_problem *p, const fi_arima_order *order, fi_arima_method method,
                               fi_arima_fit *fit, ftl_error *err)
 {
@@ -386,7 +406,8 @@ ftl_status fi_arima_fit_order(fi_arima_problem *p, const fi_arima_order *order, 
     *fit = (fi_arima_fit){.order = *order, .loglik = NAN};
     if (p->nw == 0 || p->observed <= p->diff.degree + t.columns) return FTL_ENUMERIC;
     if (method != FI_ARIMA_ML) st = fit_css(&t, fit, err);
-    if (!st && method != FI_ARIMA_CSS) st = fit_exact(&t, fit, err);
+    if (!st && method != FI_ARIMA_CSS)
+        st = method == FI_ARIMA_ML ? fit_exact(&t, fit, err) : fit_from_css(&t, fit, err);
     if (st) return st;
     double n = (double)p->observed - (double)p->diff.degree;
     set_criteria(p, n_parameters, method == FI_ARIMA_CSS ? n * log(fit->sigma2) : -2 * fit->loglik, fit);
