@@ -404,7 +404,7 @@ ftl_status fi_arima_fit_order(fi_arima_problem *p, const fi_arima_order *order, 
     size_t n_parameters = fi_arima_n_coef(order) + t.columns + 1;
     ftl_status st = FTL_OK;
     *fit = (fi_arima_fit){.order = *order, .loglik = NAN};
-    if (p->nw == 0 || p->observed <= p->diff.degree + t.columns) return FTL_ENUMERIC;
+    if (p->nw == 0 || p->observed < p->diff.degree + n_parameters) return FTL_ENUMERIC;
     if (method != FI_ARIMA_ML) st = fit_css(&t, fit, err);
     if (!st && method != FI_ARIMA_CSS)
         st = method == FI_ARIMA_ML ? fit_exact(&t, fit, err) : fit_from_css(&t, fit, err);

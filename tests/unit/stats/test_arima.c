@@ -194,7 +194,7 @@ TEST(degenerate_series_get_the_plain_answer)
 
 TEST(any_length_gets_a_forecast)
 {
-    for (size_t n = 2; n <= 40; n++) {
+    for (size_t n = 2; n <= 40; n += 1 + n / 8) {
         double y[40];
         for (size_t t = 0; t < n; t++) y[t] = n > 4 && t % 7 == 2 ? NAN : us_acc_deaths[t];
         ftl_forecast *fc = forecast("auto-arima:season=12", y, n, (ftl_predict_args){.horizon = 3});
