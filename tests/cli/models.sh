@@ -20,7 +20,7 @@ show info nobody
 show models remove mine
 show models remove mine | here
 show models remove other --json -q
-show models lst
+show models listing
 check "eleven checkpoints can be downloaded" test "$(foretell models download | wc -l)" = 11
 foretell models download --json | head -c 90; echo
 show models download chronos-9
