@@ -215,6 +215,8 @@ def compare(a, b, series, alike):
 
 
 def table(results, series, alike):
+    if not series:
+        return "No series yet that all peers were run on.\n"
     pct = lambda a, b: f"{a} ({100 * a / b:.1f} %)" if b else "-"
     out = [f"{len(series)} series, {HORIZON} steps ahead.", "",
            "| pair | series | same model | of these: log likelihood within 0.01, or better | forecasts within 0.5 % of the "
