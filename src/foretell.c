@@ -26,6 +26,9 @@ const ftl_forecaster *const fi_forecasters[] = {
     &tsb_forecaster,
     &adida_forecaster,
     &imapa_forecaster,
+    &mstl_forecaster,
+    &stl_forecaster,
+    &ensemble_forecaster,
     &chronos_forecaster,
 };
 /* clang-format on */

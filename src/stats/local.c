@@ -10,7 +10,6 @@
 #include <string.h>
 
 enum {
-    MAX_SEASONS = 8,
     PATHS = 5000,       /* behind quantiles without a closed form, as in R's forecast and statsforecast */
     STREAM_FUTURE = 0,  /* of random numbers: draw i of the future is (seed, STREAM_FUTURE, i) */
     STREAM_HISTORY = 1, /* apart, so that asking for the history does not change the future */
@@ -22,8 +21,7 @@ struct fi_local {
     ftl_time_kind kind;
     ftl_time *ds;  /* [n] */
     double *y, *x; /* [n], [n, n_x] */
-    size_t seasons[MAX_SEASONS];
-    char **names; /* [n_x] of the regressors */
+    char **names;  /* [n_x] of the regressors */
     char *id;
     char note[160]; /* a warning of the layer's own, or "" */
     void *state;
@@ -209,7 +207,7 @@ static ftl_status new_model(const fi_local_method *method, const char *id, size_
     m->names = fi_calloc(n_x, sizeof *m->names);
     m->x = n_x && n > (size_t)-1 / n_x ? NULL : fi_alloc(n * n_x, sizeof *m->x);
     m->state = fi_calloc(1, method->state_size);
-    m->past = (fi_history){.y = m->y, .n = n, .season = 1, .seasons = m->seasons, .id = m->id};
+    m->past = (fi_history){.y = m->y, .n = n, .season = 1, .id = m->id};
     m->past.n_x = m->names ? n_x : 0;
     m->past.x = n_x ? m->x : NULL;
     return m->id && m->ds && m->y && m->names && m->x && m->state ? FTL_OK : fi_fail_memory(err);
@@ -283,60 +281,6 @@ static ftl_status choose_season(fi_local *m, int64_t asked, const ftl_freq *freq
     return FTL_OK;
 }
 
-/* The seasons of a frequency: those of sub-daily steps are a day, a week and a year. */
-static size_t usual_seasons(const ftl_freq *freq, size_t *seasons)
-{
-    size_t n = 0, first = ftl_freq_season(freq);
-    if (freq->unit == FTL_FREQ_WEEK && freq->multiple == 1) first = 52;
-    if (first < 2) return 0;
-    seasons[n++] = first;
-    if (freq->unit == FTL_FREQ_TICK && freq->multiple < FTL_DAY && freq->multiple >= 60 * FTL_SECOND)
-        seasons[n++] = 7 * first;
-    if (freq->unit == FTL_FREQ_TICK && freq->multiple <= FTL_DAY && freq->multiple >= 60 * FTL_SECOND)
-        seasons[n++] = (size_t)lround(365.25 * (double)FTL_DAY / (double)freq->multiple);
-    if (freq->unit == FTL_FREQ_BUSINESS_DAY && freq->multiple == 1) seasons[n++] = 261;
-    return n;
-}
-
-/* Reads "24+168" (also with commas or blanks) into an ascending list without repeats. */
-static ftl_status parse_seasons(const char *text, size_t *seasons, size_t *n, ftl_error *err)
-{
-    *n = 0;
-    for (const char *p = text; *p;) {
-        size_t value = 0, digits = 0, place = 0;
-        for (; *p >= '0' && *p <= '9' && digits < 10; p++, digits++) value = 10 * value + (size_t)(*p - '0');
-        if (!digits || value < 2 || (*p && !strchr("+, ", *p)) || *n == MAX_SEASONS)
-            return fi_fail(err, FTL_EINVAL,
-                           "seasons '%s': up to %d whole numbers of steps from 2 on are expected, as 24+168", text,
-                           MAX_SEASONS);
-        while (*p && strchr("+, ", *p)) p++;
-        while (place < *n && seasons[place] < value) place++;
-        if (place < *n && seasons[place] == value) continue;
-        memmove(seasons + place + 1, seasons + place, (*n - place) * sizeof *seasons);
-        seasons[place] = value;
-        ++*n;
-    }
-    return FTL_OK;
-}
-
-static ftl_status choose_seasons(fi_local *m, const char *asked, const ftl_freq *freq, ftl_error *err)
-{
-    fi_history *past = &m->past;
-    size_t all[MAX_SEASONS], n = 0;
-    ftl_status st = FTL_OK;
-    if (asked && *asked)
-        st = parse_seasons(asked, all, &n, err);
-    else if (freq)
-        n = usual_seasons(freq, all);
-    for (size_t i = 0; i < n && !st; i++)
-        if (all[i] <= past->n / 2) m->seasons[past->n_seasons++] = all[i];
-    if (past->n_seasons) past->season = m->seasons[0];
-    if (!st && asked && *asked && past->n_seasons < n)
-        snprintf(m->note, sizeof m->note, "the series has not two seasons of %zu; those too long were left out",
-                 all[past->n_seasons]);
-    return st;
-}
-
 /* ---- fit, save, load -------------------------------------------------------------------------------------------- */
 
 static bool ask_progress(void *user)
@@ -357,7 +301,6 @@ ftl_status fi_local_fit(const fi_local_method *method, const void *config, const
         n_x += is_regressor(s->table->names[i]) ? 1 : 0;
     ftl_status st = new_model(method, s->id, s->n_obs, n_x, &m, err);
     if (!st) st = take_series(m, s, err);
-    if (!st && method->season_use == FI_SEASON_SEVERAL) st = choose_seasons(m, c->seasons, args->freq, err);
     if (!st && method->season_use <= FI_SEASON_NEEDED) st = choose_season(m, c->season, args->freq, err);
     if (!st) {
         m->past.seed = args->seed;
@@ -373,17 +316,6 @@ ftl_status fi_local_fit(const fi_local_method *method, const void *config, const
     }
     fi_local_free(m);
     return st;
-}
-
-static json_t *counts_json(const size_t *values, size_t n)
-{
-    json_t *array = json_array();
-    for (size_t i = 0; i < n; i++)
-        if (json_array_append_new(array, json_integer((json_int_t)values[i]))) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
 }
 
 static json_t *times_json(const ftl_time *ds, size_t n)
@@ -417,8 +349,6 @@ ftl_status fi_local_save(const void *model, json_t **out, ftl_error *err)
     if (!st) {
         int bad = json_object_set_new(object, "kind", json_integer(m->kind));
         bad |= json_object_set_new(object, "season", json_integer((json_int_t)m->past.season));
-        if (m->past.n_seasons)
-            bad |= json_object_set_new(object, "seasons", counts_json(m->seasons, m->past.n_seasons));
         bad |= json_object_set_new(object, "seed", json_integer((json_int_t)m->past.seed));
         if (*m->note) bad |= json_object_set_new(object, "note", json_string(m->note));
         bad |= json_object_set_new(object, "state", state);
@@ -438,7 +368,7 @@ ftl_status fi_local_save(const void *model, json_t **out, ftl_error *err)
     return st;
 }
 
-/* Keys "regressors", "x", "seasons" and "note" are written only where there are any. */
+/* Keys "regressors", "x" and "note" are written only where there are any. */
 static ftl_status load_names(fi_local *m, const json_t *names, ftl_error *err)
 {
     for (size_t i = 0; i < m->past.n_x; i++) {
@@ -447,21 +377,6 @@ static ftl_status load_names(fi_local *m, const json_t *names, ftl_error *err)
         m->names[i] = fi_strdup(json_string_value(name));
         if (!m->names[i]) return fi_fail_memory(err);
     }
-    return FTL_OK;
-}
-
-static ftl_status load_seasons(fi_local *m, const json_t *seasons, int64_t season, ftl_error *err)
-{
-    size_t n = json_array_size(seasons), rows = m->past.n, before = 1;
-    bool fine = season >= 1 && (season == 1 || (uint64_t)season < rows) && n <= MAX_SEASONS;
-    for (size_t i = 0; i < n && fine; i++) {
-        json_int_t value = json_integer_value(json_array_get(seasons, i)); /* 0 for what is none */
-        fine = value > (json_int_t)before && (uint64_t)value < rows;
-        m->seasons[i] = before = fine ? (size_t)value : before;
-    }
-    if (!fine) return fi_fail(err, FTL_EDATA, "keys 'season' and 'seasons' do not go with a history of %zu", rows);
-    m->past.season = (size_t)season;
-    m->past.n_seasons = n;
     return FTL_OK;
 }
 
@@ -499,18 +414,19 @@ ftl_status fi_local_load(const fi_local_method *method, const json_t *object, vo
     if (!st && json_object_get(object, "note")) st = fi_json_get_text(object, "note", &note, err);
     if (!st) st = fi_json_get_reals(object, "y", &y, &n, err);
     if (!st && n_x) st = fi_json_get_reals(object, "x", &x, &n_xs, err);
-    if (!st && (kind < 0 || kind > 2 || !n || json_array_size(ds) != n || (note && strlen(note) >= sizeof m->note) ||
+    if (!st && (kind < 0 || kind > 2 || !n || season < 1 || (season > 1 && (uint64_t)season >= n) ||
+                json_array_size(ds) != n || (note && strlen(note) >= sizeof m->note) ||
                 (n_x && !method->takes_regressors) || n_xs / n != n_x || n_xs % n || !json_is_object(state)))
-        st =
-            fi_fail(err, FTL_EDATA, "keys 'kind', 'note', 'ds', 'y', 'x', 'regressors' and 'state' do not go together");
+        st = fi_fail(err, FTL_EDATA,
+                     "keys 'kind', 'season', 'note', 'ds', 'y', 'x', 'regressors' and 'state' do not go together");
     if (!st) st = new_model(method, id ? id : "", n, n_x, &m, err);
     if (!st) {
         m->kind = (ftl_time_kind)kind;
         m->past.seed = (uint64_t)seed;
+        m->past.season = (size_t)season;
         snprintf(m->note, sizeof m->note, "%s", note ? note : "");
         st = load_names(m, names, err);
     }
-    if (!st) st = load_seasons(m, json_object_get(object, "seasons"), season, err);
     if (!st) st = load_rows(m, ds, y, x, err);
     if (!st) st = fi_local_load_state(method, state, &m->past, m->state, err);
     if (!st) {
@@ -559,9 +475,7 @@ ftl_status fi_local_explain(const void *model, json_t **out, ftl_error *err)
     for (size_t i = 0; i < m->past.n; i++) observed += isnan(m->y[i]) ? 0 : 1;
     json_t *object = json_object();
     int bad = 0;
-    if (m->method->season_use == FI_SEASON_SEVERAL)
-        bad |= json_object_set_new(object, "seasons", counts_json(m->seasons, m->past.n_seasons));
-    else if (m->method->season_use != FI_SEASON_NONE)
+    if (m->method->season_use != FI_SEASON_NONE)
         bad |= json_object_set_new(object, "season", json_integer((json_int_t)m->past.season));
     ftl_status st = bad ? fi_fail_memory(err) : add_fields(m->method, m->state, false, object, err);
     bad = json_object_set_new(object, "n_obs", json_integer((json_int_t)observed));

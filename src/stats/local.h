@@ -2,7 +2,7 @@
  * What the local methods of this room share. A method is small: how to fit a regular series, what it predicts, and a
  * table of the fields of its state. This layer makes a forecaster of it: the history, seasons, levels, sample paths,
  * JSON, explanations and warnings are the same for all. A new method is one file, one FI_LOCAL_FORECASTER and one
- * line in src/foretell.c; others (MSTL, ensembles) nest methods through the same table.
+ * line in src/foretell.c.
  */
 #ifndef FI_STATS_LOCAL_H
 #define FI_STATS_LOCAL_H
@@ -14,9 +14,7 @@
 typedef struct fi_history {
     const double *y; /* [n] NaN = missing */
     size_t n;
-    size_t season;         /* the one season of methods with one; >= 1 */
-    const size_t *seasons; /* [n_seasons] ascending, each > 1, where the method takes several; else n_seasons = 0 */
-    size_t n_seasons;
+    size_t season;   /* >= 1 */
     const double *x; /* [n, n_x] regressors; NULL where n_x = 0 */
     size_t n_x;
     uint64_t seed;
@@ -60,9 +58,8 @@ typedef struct fi_field {
 
 /* What a method makes of seasons. */
 typedef enum fi_season_use {
-    FI_SEASON_ONE,     /* one; 1 where the series is too short for it, with a warning if it was asked for */
-    FI_SEASON_NEEDED,  /* one; a season that was asked for and is too long is refused */
-    FI_SEASON_SEVERAL, /* any number of them; those of which the series has not two are left out */
+    FI_SEASON_ONE,    /* one; 1 where the series is too short for it, with a warning if it was asked for */
+    FI_SEASON_NEEDED, /* one; a season that was asked for and is too long is refused */
     FI_SEASON_NONE
 } fi_season_use;
 
@@ -120,23 +117,17 @@ double fi_rms(const double *values, size_t n);
 void fi_sample_quantiles(double *values, size_t n, const double *levels, size_t n_levels, double *q);
 
 /*
- * Every configuration of a local method begins with this struct, and its option table with FI_SEASON_OPTION (or
- * FI_SEASONS_OPTION for methods of several; without either the seasons are those of the frequency).
+ * Every configuration of a local method begins with this struct, and its option table with FI_SEASON_OPTION (without
+ * it the season is that of the frequency).
  */
 typedef struct fi_local_config {
     int64_t season; /* 0: the frequency's usual one, or 1 where the series is too short for it */
-    char *seasons;  /* "": those of the frequency; else "24,168" */
 } fi_local_config;
 #define FI_SEASON_OPTION                                                                                               \
     FI_OPTION_COUNT(                                                                                                   \
         fi_local_config, season, "0", 0, 1e9,                                                                          \
         "steps of a season; 0 takes the frequency's usual one (7 for days, 12 for months), or 1 if the series "        \
         "is too short for it")
-#define FI_SEASONS_OPTION                                                                                              \
-    FI_OPTION_TEXT(fi_local_config, seasons, "", "N+N",                                                                \
-                   "steps of the seasons, as 24+168; none given: those of the frequency (7 and 365 for days, 24, 168 " \
-                   "and 8766 for hours) of which the series has two")
-
 /* The model that the layer makes of a method: what ftl_forecaster's functions get. */
 typedef struct fi_local fi_local;
 

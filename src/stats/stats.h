@@ -12,6 +12,8 @@ extern const ftl_forecaster auto_ets_forecaster, ses_forecaster, holt_forecaster
     holt_winters_forecaster;                                         /* ets.c */
 extern const ftl_forecaster theta_forecaster, auto_theta_forecaster; /* theta.c */
 extern const ftl_forecaster croston_forecaster, sba_forecaster, tsb_forecaster, adida_forecaster,
-    imapa_forecaster; /* intermittent.c */
+    imapa_forecaster;                                        /* intermittent.c */
+extern const ftl_forecaster mstl_forecaster, stl_forecaster; /* mstl.c */
+extern const ftl_forecaster ensemble_forecaster;             /* ensemble.c */
 
 #endif
