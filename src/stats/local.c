@@ -414,11 +414,13 @@ ftl_status fi_local_load(const fi_local_method *method, const json_t *object, vo
     if (!st && json_object_get(object, "note")) st = fi_json_get_text(object, "note", &note, err);
     if (!st) st = fi_json_get_reals(object, "y", &y, &n, err);
     if (!st && n_x) st = fi_json_get_reals(object, "x", &x, &n_xs, err);
-    if (!st && (kind < 0 || kind > 2 || !n || season < 1 || (season > 1 && (uint64_t)season >= n) ||
-                json_array_size(ds) != n || (note && strlen(note) >= sizeof m->note) ||
+    if (!st && (kind < 0 || kind > 2 || !n || json_array_size(ds) != n || (note && strlen(note) >= sizeof m->note) ||
                 (n_x && !method->takes_regressors) || n_xs / n != n_x || n_xs % n || !json_is_object(state)))
-        st = fi_fail(err, FTL_EDATA,
-                     "keys 'kind', 'season', 'note', 'ds', 'y', 'x', 'regressors' and 'state' do not go together");
+        st =
+            fi_fail(err, FTL_EDATA, "keys 'kind', 'note', 'ds', 'y', 'x', 'regressors' and 'state' do not go together");
+    if (!st && (season < 1 || (season > 1 && (uint64_t)season >= n)))
+        st = fi_fail(err, FTL_EDATA, "key 'season' is %lld, which does not go with a history of %zu", (long long)season,
+                     n);
     if (!st) st = new_model(method, id ? id : "", n, n_x, &m, err);
     if (!st) {
         m->kind = (ftl_time_kind)kind;
