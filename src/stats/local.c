@@ -419,8 +419,9 @@ ftl_status fi_local_load(const fi_local_method *method, const json_t *object, vo
         st =
             fi_fail(err, FTL_EDATA, "keys 'kind', 'note', 'ds', 'y', 'x', 'regressors' and 'state' do not go together");
     if (!st && (season < 1 || (season > 1 && (uint64_t)season >= n)))
-        st = fi_fail(err, FTL_EDATA, "key 'season' is %lld, which does not go with a history of %zu", (long long)season,
-                     n);
+        st = fi_fail(err, FTL_EDATA,
+                     "keys 'season' and 'y' do not go with each other: a season of %lld and a history of %zu",
+                     (long long)season, n);
     if (!st) st = new_model(method, id ? id : "", n, n_x, &m, err);
     if (!st) {
         m->kind = (ftl_time_kind)kind;
