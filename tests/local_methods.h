@@ -6,36 +6,44 @@
 
 #include <foretell/forecaster.h>
 
-static inline ftl_forecast *forecast(const char *spec, const double *y, size_t n, ftl_predict_args args)
+/* Fits the series "a"; *out is NULL where that is refused. */
+static inline ftl_status try_fit(const char *spec, const double *y, size_t n, ftl_model **out, ftl_error *err)
 {
     ftl_config *config = NULL;
     ftl_series *s = NULL;
-    ftl_model *model = NULL;
-    ftl_forecast *fc = NULL;
-    ftl_error err = {FTL_OK, ""};
     CHECK_INT(ftl_config_new(spec, &config, NULL), FTL_OK);
     CHECK_INT(ftl_series_new("a", y, n, &s, NULL), FTL_OK);
-    if (ftl_model_fit(config, s, NULL, &model, &err) || ftl_model_predict(model, &args, &fc, &err))
-        fail_msg("%s", err.message);
-    ftl_model_free(model);
+    ftl_status st = ftl_model_fit(config, s, NULL, out, err);
     ftl_series_free(s);
     ftl_config_free(config);
+    return st;
+}
+
+static inline ftl_model *fit(const char *spec, const double *y, size_t n)
+{
+    ftl_model *model = NULL;
+    ftl_error err = {FTL_OK, ""};
+    if (try_fit(spec, y, n, &model, &err)) fail_msg("%s: %s", spec, err.message);
+    return model;
+}
+
+static inline ftl_forecast *forecast(const char *spec, const double *y, size_t n, ftl_predict_args args)
+{
+    ftl_model *model = fit(spec, y, n);
+    ftl_forecast *fc = NULL;
+    ftl_error err = {FTL_OK, ""};
+    if (ftl_model_predict(model, &args, &fc, &err)) fail_msg("%s: %s", spec, err.message);
+    ftl_model_free(model);
     return fc;
 }
 
 /* The fit is refused, with a message that holds `part`. */
 static inline void check_unfit(const char *spec, const double *y, size_t n, const char *part)
 {
-    ftl_config *config = NULL;
-    ftl_series *s = NULL;
     ftl_model *model = NULL;
     ftl_error err = {FTL_OK, ""};
-    CHECK_INT(ftl_config_new(spec, &config, NULL), FTL_OK);
-    CHECK_INT(ftl_series_new("a", y, n, &s, NULL), FTL_OK);
-    CHECK_INT(ftl_model_fit(config, s, NULL, &model, &err), FTL_EDATA);
+    CHECK_INT(try_fit(spec, y, n, &model, &err), FTL_EDATA);
     CHECK_CONTAINS(err.message, part);
-    ftl_series_free(s);
-    ftl_config_free(config);
 }
 
 /* The annual flow of the Nile at Aswan, 1871 to 1970 (R's data set `Nile`). */

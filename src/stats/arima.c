@@ -466,21 +466,12 @@ static ftl_status arima_fit(const void *config, const fi_history *past, void *st
     return st ? st : take_fit(s, past, &fit, err);
 }
 
-static const fi_local_method arima_method = {
-    .name = "arima",
-    .state_size = sizeof(arima_state),
-    .fields = arima_fields,
-    .n_fields = sizeof arima_fields / sizeof *arima_fields,
-    .season_use = FI_SEASON_ONE,
-    .takes_regressors = true,
-    .fit = arima_fit,
-    .predict = arima_predict,
-    .path = arima_path,
-    .path_work = arima_path_work,
-    .fitted = arima_fitted,
-    .check = arima_check,
-    .warning = arima_warning,
-};
+#define ARIMA_METHOD                                                                                                   \
+    .state_size = sizeof(arima_state), .fields = arima_fields, .n_fields = sizeof arima_fields / sizeof *arima_fields, \
+    .season_use = FI_SEASON_ONE, .takes_regressors = true, .predict = arima_predict, .path = arima_path,               \
+    .path_work = arima_path_work, .fitted = arima_fitted, .check = arima_check, .warning = arima_warning
+
+static const fi_local_method arima_method = {.name = "arima", .fit = arima_fit, ARIMA_METHOD};
 FI_LOCAL_FORECASTER(arima, arima_config, .name = "arima",
                     .summary = "ARIMA of given orders, with seasons, regressors, exact likelihood",
                     .source = "Box & Jenkins (1970), Time Series Analysis: Forecasting and Control; Harvey (1989), "
@@ -573,21 +564,7 @@ static ftl_status auto_arima_fit(const void *config, const fi_history *past, voi
     return take_fit(s, past, &choice.fit, err);
 }
 
-static const fi_local_method auto_arima_method = {
-    .name = "auto-arima",
-    .state_size = sizeof(arima_state),
-    .fields = arima_fields,
-    .n_fields = sizeof arima_fields / sizeof *arima_fields,
-    .season_use = FI_SEASON_ONE,
-    .takes_regressors = true,
-    .fit = auto_arima_fit,
-    .predict = arima_predict,
-    .path = arima_path,
-    .path_work = arima_path_work,
-    .fitted = arima_fitted,
-    .check = arima_check,
-    .warning = arima_warning,
-};
+static const fi_local_method auto_arima_method = {.name = "auto-arima", .fit = auto_arima_fit, ARIMA_METHOD};
 FI_LOCAL_FORECASTER(auto_arima, auto_arima_config, .name = "auto-arima",
                     .summary = "ARIMA with the orders that an information criterion prefers, season and regressors",
                     .source = "Hyndman & Khandakar (2008), Automatic time series forecasting: the forecast package for "

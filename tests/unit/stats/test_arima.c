@@ -6,20 +6,6 @@
 static const double levels[2] = {0.5, 0.9};
 static const double Z90 = 1.2815515655446004;
 
-static ftl_model *fit(const char *spec, const double *y, size_t n)
-{
-    ftl_config *config = NULL;
-    ftl_series *s = NULL;
-    ftl_model *model = NULL;
-    ftl_error err = {FTL_OK, ""};
-    CHECK_INT(ftl_config_new(spec, &config, NULL), FTL_OK);
-    CHECK_INT(ftl_series_new("a", y, n, &s, NULL), FTL_OK);
-    if (ftl_model_fit(config, s, NULL, &model, &err)) fail_msg("%s: %s", spec, err.message);
-    ftl_series_free(s);
-    ftl_config_free(config);
-    return model;
-}
-
 /* The explanation of a fit names this model. */
 static void check_model(const char *spec, const double *y, size_t n, const char *name)
 {

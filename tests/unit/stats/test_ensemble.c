@@ -10,20 +10,6 @@
 static const double levels[] = {0.1, 0.5, 0.9};
 static const ftl_predict_args ahead = {.horizon = 6, .levels = levels, .n_levels = 3};
 
-static ftl_model *fit(const char *spec, const double *y, size_t n)
-{
-    ftl_config *config = NULL;
-    ftl_series *s = NULL;
-    ftl_model *model = NULL;
-    ftl_error err = {FTL_OK, ""};
-    CHECK_INT(ftl_config_new(spec, &config, NULL), FTL_OK);
-    CHECK_INT(ftl_series_new("a", y, n, &s, NULL), FTL_OK);
-    if (ftl_model_fit(config, s, NULL, &model, &err)) fail_msg("%s", err.message);
-    ftl_series_free(s);
-    ftl_config_free(config);
-    return model;
-}
-
 /* The weights in a model's explanation. */
 static void weights_of(const char *spec, const double *y, size_t n, double *weights, size_t n_weights)
 {

@@ -1,17 +1,8 @@
 /* ETS: derivatives, numbers of R, selection, predictive distributions, odd series. */
 #include "local_methods.h"
+#include "series_data.h"
 
 #include "stats/ets.h"
-
-/* R's data set `AirPassengers`. */
-static const double air[144] = {
-    112, 118, 132, 129, 121, 135, 148, 148, 136, 119, 104, 118, 115, 126, 141, 135, 125, 149, 170, 170, 158,
-    133, 114, 140, 145, 150, 178, 163, 172, 178, 199, 199, 184, 162, 146, 166, 171, 180, 193, 181, 183, 218,
-    230, 242, 209, 191, 172, 194, 196, 196, 236, 235, 229, 243, 264, 272, 237, 211, 180, 201, 204, 188, 235,
-    227, 234, 264, 302, 293, 259, 229, 203, 229, 242, 233, 267, 269, 270, 315, 364, 347, 312, 274, 237, 278,
-    284, 277, 317, 313, 318, 374, 413, 405, 355, 306, 271, 306, 315, 301, 356, 348, 355, 422, 465, 467, 404,
-    347, 305, 336, 340, 318, 362, 348, 363, 435, 491, 505, 404, 359, 310, 337, 360, 342, 406, 396, 420, 472,
-    548, 559, 463, 407, 362, 405, 417, 391, 419, 461, 472, 535, 622, 606, 508, 461, 390, 432};
 
 /* R 4.2.2, forecast 8.20: ets(AirPassengers, model, damped): its parameters, states at the start, log likelihood and
  * sigma, and from forecast(h = 25) the means and standard deviations 1, 13 and 25 steps ahead. */
@@ -159,7 +150,7 @@ TEST(likelihoods_and_moments_are_those_of_r_at_its_parameters)
         work w;
         memcpy(season, of_r[i].season, sizeof season);
         fi_ets_values v = {p[0], p[1], p[2], p[3], p[4], p[5], season};
-        CHECK(fi_ets_run(of_r[i].form, pass_over(&w, air, 144, m), &v, &criterion));
+        CHECK(fi_ets_run(of_r[i].form, pass_over(&w, air_passengers, 144, m), &v, &criterion));
         CHECK_NEAR(-0.5 * criterion, of_r[i].loglik, 1e-6);
         fi_ets_moments(of_r[i].form, &v, m, 0, of_r[i].sigma, 25, mean, sd, memory);
         for (size_t k = 0; k < 3; k++) {
@@ -174,7 +165,7 @@ TEST(likelihoods_and_moments_are_those_of_r_at_its_parameters)
 TEST(the_fit_is_no_less_likely_than_that_of_r)
 {
     fi_ets_fitter *fitter = NULL;
-    const fi_history past = {.y = air, .n = 144, .season = 12, .id = "air"};
+    const fi_history past = {.y = air_passengers, .n = 144, .season = 12, .id = "air_passengers"};
     CHECK_INT(fi_ets_fitter_new(&past, FI_ETS_BOTH, &fitter, NULL), FTL_OK);
     for (size_t i = 0; i < N_OF_R; i++) {
         double season[12];
@@ -195,7 +186,7 @@ TEST(draws_have_the_moments_of_the_formulas)
         work w;
         memcpy(season, of_r[i].season, sizeof season);
         fi_ets_values v = {p[0], p[1], p[2], p[3], p[4], p[5], season};
-        CHECK(fi_ets_run(of_r[i].form, pass_over(&w, air, 144, m), &v, &criterion));
+        CHECK(fi_ets_run(of_r[i].form, pass_over(&w, air_passengers, 144, m), &v, &criterion));
         fi_ets_moments(of_r[i].form, &v, m, 0, of_r[i].sigma, 25, mean, sd, memory);
         for (size_t k = 0; k < DRAWS; k++) {
             fi_rng rng;
@@ -258,14 +249,15 @@ static const double levels[2] = {0.1, 0.9};
 TEST(scale_moves_the_forecast_and_shift_that_of_additive_forms)
 {
     double tens[144], shifted[144];
-    for (size_t t = 0; t < 144; t++) tens[t] = 1024 * air[t], shifted[t] = air[t] + 1000;
+    for (size_t t = 0; t < 144; t++) tens[t] = 1024 * air_passengers[t], shifted[t] = air_passengers[t] + 1000;
     const ftl_predict_args args = {.horizon = 13, .levels = levels, .n_levels = 2};
-    ftl_forecast *a = forecast("auto-ets:season=12", air, 144, args),
+    ftl_forecast *a = forecast("auto-ets:season=12", air_passengers, 144, args),
                  *b = forecast("auto-ets:season=12", tens, 144, args);
     for (size_t h = 0; h < 26; h++)
         CHECK(ftl_forecast_quantiles(b)[h] == 1024 * ftl_forecast_quantiles(a)[h]); /* a power of two: to the bit */
     ftl_forecast_free(a), ftl_forecast_free(b);
-    a = forecast("holt-winters:season=12", air, 144, args), b = forecast("holt-winters:season=12", shifted, 144, args);
+    a = forecast("holt-winters:season=12", air_passengers, 144, args),
+    b = forecast("holt-winters:season=12", shifted, 144, args);
     for (size_t h = 0; h < 26; h++)
         CHECK_CLOSE(ftl_forecast_quantiles(b)[h] - 1000, ftl_forecast_quantiles(a)[h], 1e-3);
     ftl_forecast_free(a), ftl_forecast_free(b);
@@ -289,17 +281,18 @@ TEST(short_constant_and_zero_series_have_a_forecast)
         ftl_forecast_free(a);
     }
     check_unfit("auto-ets", zeros, 2, "too few observations");
-    check_unfit("holt-winters:season=12", air, 15, "too few observations");
+    check_unfit("holt-winters:season=12", air_passengers, 15, "too few observations");
     check_unfit("holt-winters:season=4,seasonal=multiplicative", zeros, 30, "not positive");
 }
 
 TEST(gaps_are_passed_over)
 {
     double y[144];
-    memcpy(y, air, sizeof y);
+    memcpy(y, air_passengers, sizeof y);
     for (size_t t = 5; t < 140; t += 9) y[t] = NAN;
     const ftl_predict_args args = {.horizon = 12, .levels = levels, .n_levels = 2};
-    ftl_forecast *a = forecast("auto-ets:season=12", air, 144, args), *b = forecast("auto-ets:season=12", y, 144, args);
+    ftl_forecast *a = forecast("auto-ets:season=12", air_passengers, 144, args),
+                 *b = forecast("auto-ets:season=12", y, 144, args);
     for (size_t h = 0; h < 12; h++)
         CHECK_NEAR(ftl_forecast_point(b)[h] / ftl_forecast_point(a)[h], 1, 0.06); /* about the error of a forecast */
     ftl_forecast_free(a), ftl_forecast_free(b);
@@ -335,7 +328,7 @@ static void check_model(const char *model, const char *part)
     ftl_model *fit = NULL;
     ftl_error err = {FTL_OK, ""};
     snprintf(spec, sizeof spec, "auto-ets:season=12,%s", model);
-    CHECK_INT(ftl_series_new("air", air, 144, &s, NULL), FTL_OK);
+    CHECK_INT(ftl_series_new("air_passengers", air_passengers, 144, &s, NULL), FTL_OK);
     if (ftl_config_new(spec, &config, &err) || ftl_model_fit(config, s, NULL, &fit, &err)) {
         CHECK_CONTAINS(err.message, part);
     } else {
