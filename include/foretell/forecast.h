@@ -56,6 +56,13 @@ FTL_API const double *ftl_forecast_samples(const ftl_forecast *forecast);
 FTL_API const double *ftl_forecast_cap(const ftl_forecast *forecast);
 FTL_API const double *ftl_forecast_floor(const ftl_forecast *forecast);
 
+/** Targets that were forecast together: 1 for most models. A forecast is that of its first target. */
+FTL_API size_t ftl_forecast_n_targets(const ftl_forecast *forecast);
+/** @return the forecast of the i-th target, owned by the first, which is `forecast` itself; NULL past the last one. */
+FTL_API const ftl_forecast *ftl_forecast_target(const ftl_forecast *forecast, size_t i);
+/** @return the name of the target it is of, where there are several; else NULL. */
+FTL_API const char *ftl_forecast_target_name(const ftl_forecast *forecast);
+
 /** Layouts of forecast CSV. */
 typedef enum ftl_csv_layout {
     FTL_LAYOUT_LONG,   /**< [unique_id,]ds,MODEL,MODEL-lo-80,MODEL-hi-80 ... (Nixtla's) */
@@ -74,14 +81,14 @@ typedef struct ftl_csv_style {
 } ftl_csv_style;
 
 /**
- * Writes one forecast as CSV rows (numbers in the shortest form that reads back equal, NaN as empty). A forecast that has
+ * Writes the forecast of one target as CSV rows, with a column target_name where there are several (numbers in the shortest form that reads back equal, NaN as empty). A forecast that has
  * no quantile levels at all (Prophet with intervals=none) gets no interval columns.
  * @param header  write the header line first
  * @param out     new text, to be freed with ftl_text_free()
  */
 FTL_API ftl_status ftl_forecast_csv(const ftl_forecast *forecast, const ftl_csv_style *style, bool header, char **out,
                                     size_t *n_out, ftl_error *err);
-/** The forecast as a JSON object (compact text): id, model, ds, point, levels, quantiles, components, samples. */
+/** The forecast of one target as a JSON object (compact text): id, target_name where there are several, model, ds, point, levels, quantiles, components, samples. */
 FTL_API ftl_status ftl_forecast_json(const ftl_forecast *forecast, char **out, ftl_error *err);
 
 /** Frees text that the library returned. NULL is fine. */

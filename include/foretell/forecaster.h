@@ -43,8 +43,10 @@ typedef enum ftl_capability {
     FTL_TAKES_MISSING = 1 << 3, /**< missing values anywhere */
     FTL_GIVES_COMPONENTS = 1 << 4,
     FTL_GIVES_SAMPLES = 1 << 5,
-    FTL_GIVES_HISTORY = 1 << 6,       /**< can predict the rows of its history */
-    FTL_TAKES_UNKNOWN_FUTURE = 1 << 7 /**< regressors may lack a future: then their past alone counts */
+    FTL_GIVES_HISTORY = 1 << 6,        /**< can predict the rows of its history */
+    FTL_TAKES_UNKNOWN_FUTURE = 1 << 7, /**< regressors may lack a future: then their past alone counts */
+    FTL_TAKES_CATEGORIES = 1 << 8,     /**< regressors may be text (ftl_csv_options.keep_text); others pass it over */
+    FTL_TAKES_GROUPS = 1 << 9          /**< several targets of a series, seen together (ftl_csv_options.more_targets) */
 } ftl_capability;
 /** All that models of the kind can; one of them may lack some of it, see ftl_config_capabilities(). */
 FTL_API unsigned ftl_forecaster_capabilities(const ftl_forecaster *forecaster);

@@ -52,6 +52,18 @@ FTL_API const double *ftl_series_column(const ftl_series *series, size_t i);
 /** @return [n_obs] values of the column of that name, or NULL. */
 FTL_API const double *ftl_series_column_named(const ftl_series *series, const char *name);
 
+/** Columns of text, where the reader was told to keep them (ftl_csv_options.keep_text). */
+FTL_API size_t ftl_series_n_text(const ftl_series *series);
+FTL_API const char *ftl_series_text_name(const ftl_series *series, size_t i);
+/** @return the text of a row of the i-th column of text, owned by the series; NULL where it is missing. */
+FTL_API const char *ftl_series_text(const ftl_series *series, size_t i, size_t row);
+
+/** Targets: 1, or more where the reader was told so (ftl_csv_options.more_targets). The first is ftl_series_values(). */
+FTL_API size_t ftl_series_n_targets(const ftl_series *series);
+FTL_API const char *ftl_series_target_name(const ftl_series *series, size_t i);
+/** @return [n_obs] values of the i-th target, NaN = missing, owned by the series. */
+FTL_API const double *ftl_series_target(const ftl_series *series, size_t i);
+
 /** Number of series. */
 FTL_API size_t ftl_panel_n_series(const ftl_panel *panel);
 /** @return the i-th series, owned by the panel, valid as long as it. Series stand in order of first appearance. */
@@ -71,6 +83,10 @@ typedef struct ftl_csv_options {
     const char *null_text;             /**< a further spelling of a missing value; NULL: only the built-in ones */
     const char *const *ignore_columns; /**< [n_ignore] columns to leave out, besides those that are not numeric */
     size_t n_ignore;
+    bool keep_text;                  /**< keep columns of text (ftl_series_text()) instead of leaving them out */
+    const char *const *more_targets; /**< [n_more_targets] columns of values beside target_column, that belong together
+                                          with it (ftl_series_target()); with no_target they are passed over */
+    size_t n_more_targets;
 } ftl_csv_options;
 
 /**
@@ -79,12 +95,12 @@ typedef struct ftl_csv_options {
  * Accepted: CR, LF and CRLF; a UTF-8 byte order mark; quoted fields; spaces around fields; gzip; "-" for standard
  * input. An empty field, NA, N/A, NaN, nan, null, NULL, None and null_text are missing. Rows of a series may stand
  * anywhere and in any order. True/False/true/false/TRUE/FALSE in a further column are 1 and 0. A further column is
- * numeric if its first non-missing field is; one that is not is left out (ftl_panel_ignored() names it), and so is one
- * without a name, which is the row number that pandas writes. Blank lines are passed over. Ids and names are UTF-8; an id
- * is taken as it stands ("NA" is an id). All times of a file are of one kind: a date among dates with times is refused,
- * because what it means is a guess (pandas leaves the time out of all rows or of none). Memory beside the 256 KiB that are
- * read at a time: 16 bytes a row, 8 for each further numeric column, and the ids; for interleaved or unsorted rows up to 8
- * more.
+ * numeric if its first non-missing field is; one that is not is left out (ftl_panel_ignored() names it) or, with
+ * keep_text, kept as text. A column without a name is left out: it is the row number that pandas writes. Blank lines are
+ * passed over. Ids and names are UTF-8; an id is taken as it stands ("NA" is an id). All times of a file are of one kind: a
+ * date among dates with times is refused, because what it means is a guess (pandas leaves the time out of all rows or of
+ * none). Memory beside the 256 KiB that are read at a time: 16 bytes a row, 8 for each further column that is numeric or
+ * kept, the ids, and each different word of a column of text once; for interleaved or unsorted rows up to 8 more.
  *
  * @param path  borrowed
  * @param options  NULL for the defaults

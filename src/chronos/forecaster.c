@@ -184,16 +184,16 @@ static void chronos_release_config(void *config)
     fi_free(s);
 }
 
-static unsigned capabilities_of(bool gives_samples, bool takes_covariates)
+static unsigned capabilities_of(bool gives_samples, bool takes_groups, bool takes_covariates)
 {
-    return FTL_TAKES_MISSING | (gives_samples ? FTL_GIVES_SAMPLES : 0u) |
-           (takes_covariates ? FTL_TAKES_REGRESSORS | FTL_TAKES_UNKNOWN_FUTURE : 0u);
+    return FTL_TAKES_MISSING | (gives_samples ? FTL_GIVES_SAMPLES : 0u) | (takes_groups ? FTL_TAKES_GROUPS : 0u) |
+           (takes_covariates ? FTL_TAKES_REGRESSORS | FTL_TAKES_CATEGORIES | FTL_TAKES_UNKNOWN_FUTURE : 0u);
 }
 
 static unsigned capabilities_with(const weights *w, const settings *s)
 {
     const ftl_chronos_facts f = ftl_chronos_about(w->model);
-    return capabilities_of(f.gives_samples, f.takes_covariates && s->regressors);
+    return capabilities_of(f.gives_samples, f.takes_covariates, f.takes_covariates && s->regressors);
 }
 
 static ftl_status chronos_config_capabilities(const void *config, unsigned *out, ftl_error *err)
@@ -202,18 +202,22 @@ static ftl_status chronos_config_capabilities(const void *config, unsigned *out,
     const fi_chronos_family *family;
     if (!c->model) return refuse_nameless(err);
     ftl_status st = fi_chronos_peek(c->model, &family, err);
-    if (!st) *out = capabilities_of(family->gives_samples, family->takes_covariates && c->s.regressors);
+    if (!st)
+        *out = capabilities_of(family->gives_samples, family->takes_covariates,
+                               family->takes_covariates && c->s.regressors);
     return st;
 }
 
 /* ---- fitted: the context ---------------------------------------------------------------------------------------- */
 
-/* One row of the context: y, or a column. */
+/* One row of the context: a target, or a column. */
 typedef struct line {
     char *name;
-    double *values; /* [n] */
+    double *values; /* [n] numbers, or places among the words */
     double unit;    /* a power of two that brings huge and tiny numbers into float's range; 1 for all others */
     bool categorical;
+    bool text;    /* a column of text */
+    fi_ids words; /* of it; with several targets all that the panel has, in their order */
 } line;
 
 typedef struct chronos_model {
@@ -221,10 +225,11 @@ typedef struct chronos_model {
     settings s;
     char *id, *categorical;
     ftl_time_kind kind;
-    size_t n;        /* values of each line */
-    size_t n_lines;  /* 1 and the columns */
-    line *lines;     /* [n_lines] */
-    size_t n_unseen; /* rows of the history before the context */
+    size_t n;         /* values of each line */
+    size_t n_targets; /* lines that are forecast */
+    size_t n_lines;   /* they, the columns of numbers, and those of text */
+    line *lines;      /* [n_lines] */
+    size_t n_unseen;  /* rows of the history before the context */
 } chronos_model;
 
 static void chronos_free(void *model)
@@ -234,6 +239,7 @@ static void chronos_free(void *model)
     for (size_t i = 0; m->lines && i < m->n_lines; i++) {
         fi_free(m->lines[i].name);
         fi_free(m->lines[i].values);
+        fi_ids_release(&m->lines[i].words);
     }
     fi_free(m->lines);
     fi_free(m->id);
@@ -260,6 +266,52 @@ static ftl_status line_set(line *l, const char *name, const double *x, size_t n,
     return FTL_OK;
 }
 
+static int compare_words(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static ftl_status add_words_in_order(fi_ids *words, const fi_words *from, ftl_error *err)
+{
+    size_t n = from ? from->ids.n : 0;
+    const char **sorted = fi_alloc(n, sizeof *sorted);
+    ftl_status st = sorted ? FTL_OK : fi_fail_memory(err);
+    if (!st && n) {
+        memcpy(sorted, from->ids.text, n * sizeof *sorted);
+        qsort(sorted, n, sizeof *sorted, compare_words);
+    }
+    for (size_t i = 0; i < n && !st; i++)
+        if (fi_ids_add(words, sorted[i], strlen(sorted[i]))) st = fi_fail_memory(err);
+    fi_free(sorted);
+    return st;
+}
+
+/*
+ * A column of text as a line. Upstream encodes it by the target where there is one: any numbers for the words will do. For
+ * several it takes ranks among all words of the call, a missing word being the last and a new one missing: the values of
+ * the line are these ranks, so that they depend on the file and not on the batch.
+ */
+static ftl_status line_set_text(line *l, const ftl_series *s, size_t column, size_t first, size_t n, bool ranked,
+                                ftl_error *err)
+{
+    ftl_status st = FTL_OK;
+    l->text = true;
+    l->categorical = !ranked;
+    l->unit = 1;
+    l->name = fi_strdup(ftl_series_text_name(s, column));
+    l->values = fi_alloc(n, sizeof *l->values);
+    if (!l->name || !l->values) return fi_fail_memory(err);
+    if (ranked) st = add_words_in_order(&l->words, s->table->words[column], err);
+    for (size_t i = 0; i < n && !st; i++) {
+        const char *word = ftl_series_text(s, column, first + i);
+        size_t at = word ? fi_ids_find(&l->words, word, strlen(word)) : FI_NO_ID;
+        if (word && at == FI_NO_ID && fi_ids_add(&l->words, word, strlen(word))) return fi_fail_memory(err);
+        if (word && at == FI_NO_ID) at = l->words.n - 1;
+        l->values[i] = word ? (double)at : ranked ? (double)l->words.n : NAN;
+    }
+    return st;
+}
+
 /* Is the name one of "NAME;NAME"? */
 static bool listed(const char *list, const char *name)
 {
@@ -277,19 +329,27 @@ static bool is_covariate(const char *name)
 
 static ftl_status check_observed(const chronos_model *m, ftl_error *err)
 {
-    for (size_t i = 0; i < m->n; i++)
-        if (!isnan(m->lines[0].values[i])) return FTL_OK;
-    return fi_fail(err, FTL_EDATA,
-                   "series '%s': none of its last %zu rows has a value, and the model looks at no more of them", m->id,
-                   m->n);
+    for (size_t t = 0; t < m->n_targets; t++) {
+        const line *l = &m->lines[t];
+        size_t i = 0;
+        while (i < m->n && isnan(l->values[i])) i++;
+        if (i == m->n)
+            return fi_fail(
+                err, FTL_EDATA,
+                "series '%s': none of its last %zu rows has a value%s%.60s, and the model looks at no more of "
+                "them",
+                m->id, m->n, m->n_targets > 1 ? " of " : "", m->n_targets > 1 ? l->name : "");
+    }
+    return FTL_OK;
 }
 
-static ftl_status model_new(const char *id, const settings *s, const char *categorical, size_t n_lines,
-                            chronos_model **out, ftl_error *err)
+static ftl_status model_new(const char *id, const settings *s, const char *categorical, size_t n_targets,
+                            size_t n_lines, chronos_model **out, ftl_error *err)
 {
     chronos_model *m = *out = fi_calloc(1, sizeof *m);
     if (!m) return fi_fail_memory(err);
     m->s = *s;
+    m->n_targets = n_targets;
     m->n_lines = n_lines;
     m->id = fi_strdup(id);
     m->categorical = fi_strdup(categorical ? categorical : "");
@@ -339,12 +399,58 @@ static ftl_status check_categorical(const char *list, const ftl_series *s, ftl_e
             const char *name = ftl_series_column_name(s, i);
             found = is_covariate(name) && strlen(name) == n && !strncmp(name, p, n);
         }
+        for (size_t i = 0; i < ftl_series_n_text(s) && !found; i++) { /* is so anyhow */
+            const char *name = ftl_series_text_name(s, i);
+            found = strlen(name) == n && !strncmp(name, p, n);
+        }
         if (!found)
             return fi_fail(err, FTL_EINVAL,
-                           "chronos: option 'categorical' names '%.*s', but the data have no such column of numbers",
+                           "chronos: option 'categorical' names '%.*s', but the data have no such column",
                            n < 80 ? (int)n : 80, p);
     }
     return FTL_OK;
+}
+
+/* Several targets are for models that see them together. */
+static ftl_status check_targets(const ftl_series *s, const ftl_chronos *model, ftl_error *err)
+{
+    const ftl_chronos_facts f = ftl_chronos_about(model);
+    if (f.takes_covariates || ftl_series_n_targets(s) == 1) return FTL_OK;
+    return fi_fail(
+        err, FTL_EINVAL,
+        "%zu targets were given, but the model in %s is a %s, which forecasts one at a time; name one, or take "
+        "a chronos-2",
+        ftl_series_n_targets(s), f.directory, f.family);
+}
+
+/* Means at categories are those of the whole history, whatever the model looks at. */
+static bool has_categories(const chronos_config *c, const ftl_series *s)
+{
+    for (size_t i = 0; i < ftl_series_n_columns(s); i++) {
+        const char *name = ftl_series_column_name(s, i);
+        if (is_covariate(name) && listed(c->categorical, name)) return true;
+    }
+    return ftl_series_n_text(s) > 0;
+}
+
+/* The lines of a series: targets, columns of numbers, columns of text; and how many they are. */
+static ftl_status set_lines(chronos_model *m, const ftl_series *s, bool columns, ftl_error *err)
+{
+    size_t k = 0, first = m->n_unseen;
+    ftl_status st = FTL_OK;
+    for (size_t i = 0; i < m->n_targets && !st; i++)
+        st = line_set(&m->lines[k++], ftl_series_target_name(s, i), ftl_series_target(s, i) + first, m->n, false, err);
+    for (size_t i = 0; columns && i < ftl_series_n_columns(s) && !st; i++) {
+        const char *name = ftl_series_column_name(s, i);
+        if (!is_covariate(name)) continue;
+        st = line_set(&m->lines[k++], name, ftl_series_column(s, i) + first, m->n, listed(m->categorical, name), err);
+    }
+    for (size_t i = 0; columns && i < ftl_series_n_text(s) && !st; i++) {
+        if (!is_covariate(ftl_series_text_name(s, i))) continue;
+        st = line_set_text(&m->lines[k++], s, i, first, m->n, m->n_targets > 1, err);
+    }
+    if (!st) m->n_lines = k;
+    return st;
 }
 
 static ftl_status chronos_fit(const void *config, const ftl_series *s, const ftl_fit_args *args, void **out,
@@ -353,34 +459,24 @@ static ftl_status chronos_fit(const void *config, const ftl_series *s, const ftl
     const chronos_config *c = config;
     chronos_model *m = NULL;
     weights *w = NULL;
-    size_t context = 0, n_lines = 1;
-    bool codes = false;
+    size_t context = 0, n_targets = ftl_series_n_targets(s);
     *out = NULL;
     ftl_status st = weights_of(c, args->n_threads, &w, err);
     if (!st) st = settle_context(&c->s, w->model, &context, err);
     if (!st) st = check_family(c, w->model, err);
+    if (!st) st = check_targets(s, w->model, err);
     if (!st && c->s.regressors) st = check_categorical(c->categorical, s, err);
     if (st) goto done;
     bool columns = capabilities_with(w, &c->s) & FTL_TAKES_REGRESSORS;
-    for (size_t i = 0; columns && i < ftl_series_n_columns(s); i++) {
-        const char *name = ftl_series_column_name(s, i);
-        n_lines += is_covariate(name);
-        codes = codes || (is_covariate(name) && listed(c->categorical, name));
-    }
-    st = model_new(s->id, &c->s, c->categorical, n_lines, &m, err);
+    size_t most = n_targets + (columns ? ftl_series_n_columns(s) + ftl_series_n_text(s) : 0);
+    st = model_new(s->id, &c->s, c->categorical, n_targets, most, &m, err);
     if (st) goto done;
     m->w = w;
     w = NULL;
     m->kind = s->table->kind;
-    m->n = codes || s->n_obs < context ? s->n_obs : context; /* means at categories are those of the whole history */
+    m->n = (columns && has_categories(c, s)) || s->n_obs < context ? s->n_obs : context;
     m->n_unseen = s->n_obs - m->n;
-    st = line_set(&m->lines[0], "y", fi_series_y(s) + m->n_unseen, m->n, false, err);
-    for (size_t i = 0, k = 1; k < n_lines && !st; i++) {
-        const char *name = ftl_series_column_name(s, i);
-        if (!is_covariate(name)) continue;
-        st = line_set(&m->lines[k++], name, ftl_series_column(s, i) + m->n_unseen, m->n, listed(c->categorical, name),
-                      err);
-    }
+    st = set_lines(m, s, columns, err);
     if (!st) st = check_observed(m, err);
     if (st) goto done;
     *out = m;
@@ -418,8 +514,8 @@ typedef struct call {
     size_t n;
     ftl_chronos_task *tasks;           /* [n] */
     float *context;                    /* the lines of all, in their units */
-    ftl_chronos_covariate *covariates; /* [n, n_lines - 1] */
-    float *future;                     /* [n, n_lines - 1, horizon] */
+    ftl_chronos_covariate *covariates; /* [n, n_lines - n_targets] */
+    float *future;                     /* [n, n_lines - n_targets, horizon] */
     double *column;                    /* quantiles of one step at the model's levels, as sorted floats */
     ftl_progress_fn progress;
     void *progress_user;
@@ -431,6 +527,12 @@ typedef struct call {
 static const double *future_column(const ftl_predict_args *a, const char *name)
 {
     return ftl_series_column_named(a->future, name);
+}
+
+/* Do the rows to predict have the column of a line? */
+static bool is_known(const ftl_predict_args *a, const line *l)
+{
+    return future_column(a, l->name) || fi_series_find_text(a->future, l->name) < ftl_series_n_text(a->future);
 }
 
 static bool same_settings(const settings *a, const settings *b)
@@ -446,14 +548,16 @@ static bool go_together(const call *c, size_t i, size_t j)
 {
     const chronos_model *a = c->models[i], *b = c->models[j];
     const ftl_predict_args *x = &c->args[i], *y = &c->args[j];
-    if (a->w != b->w || !same_settings(&a->s, &b->s) || a->n_lines != b->n_lines || x->horizon != y->horizon ||
-        x->n_samples != y->n_samples || x->n_levels != y->n_levels ||
+    if (a->w != b->w || !same_settings(&a->s, &b->s) || a->n_lines != b->n_lines || a->n_targets != b->n_targets ||
+        x->horizon != y->horizon || x->n_samples != y->n_samples || x->n_levels != y->n_levels ||
         memcmp(x->levels, y->levels, x->n_levels * sizeof *x->levels) != 0)
         return false;
-    for (size_t k = 1; k < a->n_lines; k++)
-        if (strcmp(a->lines[k].name, b->lines[k].name) != 0 || a->lines[k].categorical != b->lines[k].categorical ||
-            !future_column(x, a->lines[k].name) != !future_column(y, b->lines[k].name))
+    for (size_t k = a->n_targets; k < a->n_lines; k++) {
+        const line *l = &a->lines[k], *o = &b->lines[k];
+        if (strcmp(l->name, o->name) != 0 || l->categorical != o->categorical || is_known(x, l) != is_known(y, o) ||
+            (l->categorical && a->n_targets > 1)) /* codes would be ranked among those of all series of the call */
             return false;
+    }
     return true;
 }
 
@@ -485,24 +589,62 @@ static float *scaled(const double *x, size_t n, double unit, float *out)
     return out + n;
 }
 
+/* The words of a column of the rows to predict, as the line numbers its own. */
+static void put_words(const line *l, const ftl_series *future, size_t column, float *out)
+{
+    double missing = l->categorical ? NAN : (double)l->words.n, unseen = l->categorical ? (double)l->words.n : NAN;
+    for (size_t h = 0; h < ftl_series_n_obs(future); h++) {
+        const char *word = ftl_series_text(future, column, h);
+        size_t at = word ? fi_ids_find(&l->words, word, strlen(word)) : FI_NO_ID;
+        out[h] = (float)(!word ? missing : at == FI_NO_ID ? unseen : (double)at);
+    }
+}
+
+static bool all_missing(const double *x, size_t n)
+{
+    while (n && isnan(x[n - 1])) n--;
+    return n == 0;
+}
+
+/* What the rows to predict know of a line. A column without a value may be either kind. */
+static ftl_status put_future(const line *l, const ftl_predict_args *a, float *out, ftl_error *err)
+{
+    size_t n = a->horizon, text = fi_series_find_text(a->future, l->name);
+    const double *numbers = future_column(a, l->name);
+    if (l->text && !numbers) {
+        put_words(l, a->future, text, out);
+    } else if (l->text && all_missing(numbers, n)) {
+        for (size_t h = 0; h < n; h++) out[h] = l->categorical ? NAN : (float)l->words.n;
+    } else if (!l->text && numbers) {
+        scaled(numbers, n, l->unit, out);
+    } else {
+        return fi_fail(err, FTL_EDATA,
+                       "column '%.60s' holds %s in the data, but %s in the rows to predict; write both alike", l->name,
+                       l->text ? "text" : "numbers", l->text ? "numbers" : "text");
+    }
+    return FTL_OK;
+}
+
 /* Model i as a task: its lines, which go to *context, and what the rows to predict know of them. */
-static void make_task(call *c, size_t i, float **context)
+static ftl_status make_task(call *c, size_t i, float **context, ftl_error *err)
 {
     const chronos_model *m = c->models[i];
     const ftl_predict_args *a = &c->args[i];
-    size_t n_covariates = m->n_lines - 1;
+    size_t n_covariates = m->n_lines - m->n_targets;
     ftl_chronos_covariate *v = c->covariates + i * n_covariates;
     float *future = c->future + i * n_covariates * a->horizon;
-    c->tasks[i] = (ftl_chronos_task){1, m->n, *context, v, n_covariates, a->seed};
-    *context = scaled(m->lines[0].values, m->n, m->lines[0].unit, *context);
-    for (size_t k = 0; k < n_covariates; k++, future += a->horizon) {
-        const line *l = &m->lines[k + 1];
-        const double *known = future_column(a, l->name);
-        if (known) scaled(known, a->horizon, l->unit, future);
+    ftl_status st = FTL_OK;
+    c->tasks[i] = (ftl_chronos_task){m->n_targets, m->n, *context, v, n_covariates, a->seed};
+    for (size_t t = 0; t < m->n_targets; t++) *context = scaled(m->lines[t].values, m->n, m->lines[t].unit, *context);
+    for (size_t k = 0; k < n_covariates && !st; k++, future += a->horizon) {
+        const line *l = &m->lines[m->n_targets + k];
+        bool known = is_known(a, l);
+        if (known) st = put_future(l, a, future, err);
         v[k] = (ftl_chronos_covariate){
             .name = l->name, .past = *context, .future = known ? future : NULL, .categorical = l->categorical};
         *context = scaled(l->values, m->n, l->unit, *context);
     }
+    return st;
 }
 
 /* Beyond the outermost of n quantiles: the normal distribution through it and its neighbour. */
@@ -533,9 +675,10 @@ static int ascending(const void *a, const void *b)
  * Point and quantiles of row h: mean and quantiles of the paths as they are; a network's own quantiles, which may cross,
  * are sorted, then taken at the levels asked for, the point being their median.
  */
-static void put_row(const call *c, const chronos_model *m, const ftl_chronos_result *r, size_t h, ftl_forecast *fc)
+static void put_row(const call *c, const settings *s, double unit, const ftl_chronos_result *r, size_t h,
+                    ftl_forecast *fc)
 {
-    double *q = fc->q + h * fc->n_levels, unit = m->lines[0].unit;
+    double *q = fc->q + h * fc->n_levels;
     if (r->samples) {
         for (size_t k = 0; k < fc->n_levels; k++) q[k] = unit * (double)r->quantiles[k * r->horizon + h];
         fc->point[h] = unit * (double)r->point[h];
@@ -544,12 +687,12 @@ static void put_row(const call *c, const chronos_model *m, const ftl_chronos_res
     for (size_t k = 0; k < r->n_levels; k++) c->column[k] = unit * (double)r->quantiles[k * r->horizon + h];
     qsort(c->column, r->n_levels, sizeof *c->column, ascending);
     for (size_t k = 0; k < fc->n_levels; k++)
-        q[k] = level_of(r->levels, c->column, r->n_levels, fc->levels[k], m->s.tails);
-    fc->point[h] = level_of(r->levels, c->column, r->n_levels, 0.5, m->s.tails);
+        q[k] = level_of(r->levels, c->column, r->n_levels, fc->levels[k], s->tails);
+    fc->point[h] = level_of(r->levels, c->column, r->n_levels, 0.5, s->tails);
 }
 
-static ftl_status put_samples(const chronos_model *m, const ftl_predict_args *a, const ftl_chronos_result *r,
-                              ftl_forecast *fc, ftl_error *err)
+static ftl_status put_samples(double unit, const ftl_predict_args *a, const ftl_chronos_result *r, ftl_forecast *fc,
+                              ftl_error *err)
 {
     if (!a->n_samples) return FTL_OK;
     fc->samples = fi_alloc(r->horizon * r->n_samples, sizeof *fc->samples);
@@ -557,7 +700,33 @@ static ftl_status put_samples(const chronos_model *m, const ftl_predict_args *a,
     fc->n_samples = r->n_samples;
     for (size_t h = 0; h < r->horizon; h++)
         for (size_t s = 0; s < r->n_samples; s++)
-            fc->samples[h * r->n_samples + s] = m->lines[0].unit * (double)r->samples[s * r->horizon + h];
+            fc->samples[h * r->n_samples + s] = unit * (double)r->samples[s * r->horizon + h];
+    return FTL_OK;
+}
+
+/* The forecast of one target from what the model says of all. */
+static ftl_status make_forecast(const call *c, const ftl_chronos_result *all, size_t target, ftl_forecast **out)
+{
+    const chronos_model *m = c->models[all->task];
+    const ftl_predict_args *a = &c->args[all->task];
+    const line *l = &m->lines[target];
+    ftl_chronos_result r = *all; /* of this target */
+    r.quantiles += target * r.n_levels * r.horizon;
+    r.point += target * r.horizon;
+    if (r.samples) r.samples += target * r.n_samples * r.horizon;
+    ftl_forecast *fc = NULL;
+    *out = NULL;
+    ftl_status st = fi_forecast_new(m->id, "chronos", m->kind, r.horizon, a->levels, a->n_levels, &fc, c->err);
+    if (!st) st = put_samples(l->unit, a, &r, fc, c->err);
+    if (!st && m->n_targets > 1 && !(fc->target = fi_strdup(l->name))) st = fi_fail_memory(c->err);
+    if (st) {
+        ftl_forecast_free(fc);
+        return st;
+    }
+    fc->point_kind = r.samples ? "mean" : "median";
+    memcpy(fc->ds, ftl_series_times(a->future), r.horizon * sizeof *fc->ds);
+    for (size_t h = 0; h < r.horizon; h++) put_row(c, &m->s, l->unit, &r, h, fc);
+    *out = fc;
     return FTL_OK;
 }
 
@@ -565,18 +734,20 @@ static ftl_status put_samples(const chronos_model *m, const ftl_predict_args *a,
 static bool take(void *user, const ftl_chronos_result *r)
 {
     call *c = user;
-    const chronos_model *m = c->models[r->task];
-    const ftl_predict_args *a = &c->args[r->task];
     ftl_forecast *fc = NULL;
-    c->status = fi_forecast_new(m->id, "chronos", m->kind, r->horizon, a->levels, a->n_levels, &fc, c->err);
-    if (!c->status) c->status = put_samples(m, a, r, fc, c->err);
+    c->status = make_forecast(c, r, 0, &fc);
+    if (!c->status && r->n_targets > 1) {
+        fc->more = fi_calloc(r->n_targets - 1, sizeof *fc->more);
+        if (!fc->more) c->status = fi_fail_memory(c->err);
+    }
+    for (size_t t = 1; t < r->n_targets && !c->status; t++) {
+        c->status = make_forecast(c, r, t, &fc->more[t - 1]);
+        if (!c->status) fc->n_more = t;
+    }
     if (c->status) {
         ftl_forecast_free(fc);
         return false;
     }
-    fc->point_kind = r->samples ? "mean" : "median";
-    memcpy(fc->ds, ftl_series_times(a->future), r->horizon * sizeof *fc->ds);
-    for (size_t h = 0; h < r->horizon; h++) put_row(c, m, r, h, fc);
     c->out[r->task] = fc;
     return true;
 }
@@ -585,7 +756,8 @@ static ftl_status run_call(call *c, ftl_error *err)
 {
     const ftl_chronos *model = c->models[0]->w->model;
     const ftl_chronos_options options = options_of(c);
-    size_t n_covariates = c->n * (c->models[0]->n_lines - 1), n_levels = ftl_chronos_about(model).n_levels;
+    size_t n_covariates = c->n * (c->models[0]->n_lines - c->models[0]->n_targets),
+           n_levels = ftl_chronos_about(model).n_levels;
     size_t n_values = 0;
     for (size_t i = 0; i < c->n; i++) n_values += c->models[i]->n * c->models[i]->n_lines;
     c->err = err;
@@ -598,7 +770,7 @@ static ftl_status run_call(call *c, ftl_error *err)
     c->column = fi_alloc(n_levels, sizeof *c->column);
     ftl_status st = c->context && c->tasks && c->covariates && c->future && c->column ? FTL_OK : fi_fail_memory(err);
     float *at = c->context;
-    for (size_t i = 0; !st && i < c->n; i++) make_task(c, i, &at);
+    for (size_t i = 0; !st && i < c->n; i++) st = make_task(c, i, &at, err);
     if (!st) st = ftl_chronos_predict(model, c->tasks, c->n, &options, take, c, err);
     fi_free(c->context);
     fi_free(c->tasks);
@@ -665,6 +837,16 @@ static ftl_status chronos_predict(const void *model, const ftl_predict_args *arg
 
 /* ---- save, load, explain ---------------------------------------------------------------------------------------- */
 
+static json_t *words_json(const fi_ids *words)
+{
+    json_t *list = json_array();
+    int bad = 0;
+    for (size_t i = 0; i < words->n; i++) bad |= json_array_append_new(list, json_string(words->text[i]));
+    if (!bad) return list;
+    json_decref(list);
+    return NULL;
+}
+
 static json_t *lines_json(const chronos_model *m)
 {
     json_t *all = json_array();
@@ -674,6 +856,7 @@ static json_t *lines_json(const chronos_model *m)
         int bad = json_object_set_new(one, "name", fi_json_name(l->name));
         bad |= json_object_set_new(one, "categorical", json_boolean(l->categorical));
         bad |= json_object_set_new(one, "values", fi_json_reals(l->values, m->n));
+        if (l->text) bad |= json_object_set_new(one, "words", words_json(&l->words));
         bad |= json_array_append_new(all, one);
         if (bad) {
             json_decref(all);
@@ -705,6 +888,7 @@ static ftl_status chronos_save(const void *model, json_t **out, ftl_error *err)
     bad |= json_object_set_new(o, "id", fi_json_name(m->id));
     bad |= json_object_set_new(o, "kind", json_integer(m->kind));
     bad |= json_object_set_new(o, "rows_before", json_integer((json_int_t)m->n_unseen));
+    bad |= json_object_set_new(o, "n_targets", json_integer((json_int_t)m->n_targets));
     bad |= json_object_set_new(o, "lines", lines_json(m));
     free(path);
     free(adapter);
@@ -753,6 +937,27 @@ static ftl_status get_settings(const json_t *o, settings *s, ftl_error *err)
     return st;
 }
 
+/* The words of a line of text, and that its values are places among them (or, with several targets, behind them). */
+static ftl_status get_words(const json_t *list, line *l, size_t n, bool ranked, ftl_error *err)
+{
+    l->text = true;
+    l->unit = 1;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *word = json_string_value(json_array_get(list, i));
+        if (!word || fi_ids_find(&l->words, word, strlen(word)) != FI_NO_ID)
+            return fi_fail(err, FTL_EDATA, "key 'words': entry %zu is no text or stands there twice", i + 1);
+        if (fi_ids_add(&l->words, word, strlen(word))) return fi_fail_memory(err);
+    }
+    double most = (double)l->words.n + (ranked ? 0 : -1);
+    for (size_t i = 0; i < n; i++) {
+        double v = l->values[i];
+        if (isnan(v) ? ranked : !(v >= 0 && v <= most && v == floor(v)))
+            return fi_fail(err, FTL_EDATA, "key 'lines': value %zu of '%.60s' is no place among its words", i + 1,
+                           l->name);
+    }
+    return FTL_OK;
+}
+
 static ftl_status get_line(const json_t *lines, size_t i, chronos_model *m, ftl_error *err)
 {
     const json_t *o = json_array_get(lines, i);
@@ -768,6 +973,10 @@ static ftl_status get_line(const json_t *lines, size_t i, chronos_model *m, ftl_
     for (size_t k = 0; !st && k < n; k++)
         if (isinf(values[k])) st = fi_fail(err, FTL_EDATA, "key 'lines': value %zu of '%s' is infinite", k + 1, name);
     if (!st) st = line_set(&m->lines[i], name, values, n, categorical, err);
+    const json_t *words = json_object_get(o, "words");
+    if (!st && words && (!json_is_array(words) || i < m->n_targets || categorical == (m->n_targets > 1)))
+        st = fi_fail(err, FTL_EDATA, "key 'words' of '%.60s' does not describe a column of text", name);
+    if (!st && words) st = get_words(words, &m->lines[i], n, m->n_targets > 1, err);
     fi_free(values);
     return st;
 }
@@ -778,7 +987,7 @@ static ftl_status chronos_load_like(const json_t *object, const void *like, void
     const char *directory, *adapter, *categorical, *id;
     const json_t *lines = json_object_get(object, "lines");
     settings s = {0};
-    int64_t kind = 0, before = 0;
+    int64_t kind = 0, before = 0, n_targets = 1;
     chronos_model *m = NULL;
     *out = NULL;
     ftl_status st = fi_json_get_text(object, "directory", &directory, err);
@@ -788,9 +997,10 @@ static ftl_status chronos_load_like(const json_t *object, const void *like, void
     if (!st) st = get_settings(object, &s, err);
     if (!st) st = get_amount(object, "kind", &kind, err);
     if (!st) st = get_amount(object, "rows_before", &before, err);
-    if (!st && (kind > FTL_TIME_DATETIME || !json_array_size(lines)))
-        st = fi_fail(err, FTL_EDATA, "keys 'kind' and 'lines' do not describe a series");
-    if (!st) st = model_new(id, &s, categorical, json_array_size(lines), &m, err);
+    if (!st && json_object_get(object, "n_targets")) st = get_amount(object, "n_targets", &n_targets, err);
+    if (!st && (kind > FTL_TIME_DATETIME || n_targets < 1 || (size_t)n_targets > json_array_size(lines)))
+        st = fi_fail(err, FTL_EDATA, "keys 'kind', 'n_targets' and 'lines' do not describe a series");
+    if (!st) st = model_new(id, &s, categorical, (size_t)n_targets, json_array_size(lines), &m, err);
     for (size_t i = 0; !st && i < m->n_lines; i++) st = get_line(lines, i, m, err);
     if (!st) st = check_observed(m, err);
     if (st) goto done;
@@ -803,7 +1013,8 @@ static ftl_status chronos_load_like(const json_t *object, const void *like, void
     size_t context;
     if (!st) st = settle_context(&s, m->w->model, &context, err);
     if (!st && m->n_lines > 1 && !ftl_chronos_about(m->w->model).takes_covariates)
-        st = fi_fail(err, FTL_EDATA, "the model was saved with covariates, but the one of %s takes none", directory);
+        st = fi_fail(err, FTL_EDATA,
+                     "the model was saved with covariates or several targets, but the one of %s takes none", directory);
     if (st) goto done;
     *out = m;
     m = NULL;
@@ -828,13 +1039,16 @@ static ftl_status chronos_explain(const void *model, json_t **out, ftl_error *er
     if (!st) st = fi_json_parse(text, strlen(text), "info", &weights_json, err);
     ftl_text_free(text);
     if (st) goto done;
-    for (size_t i = 0; i < m->n; i++) missing += isnan(m->lines[0].values[i]) ? 1 : 0;
+    for (size_t t = 0; t < m->n_targets; t++)
+        for (size_t i = 0; i < m->n; i++) missing += isnan(m->lines[t].values[i]) ? 1 : 0;
     int bad = json_object_set(o, "weights", weights_json);
     bad |= json_object_set_new(o, "n_context", json_integer((json_int_t)m->n));
     bad |= json_object_set_new(o, "n_before_context", json_integer((json_int_t)m->n_unseen));
     bad |= json_object_set_new(o, "n_missing", json_integer((json_int_t)missing));
-    json_t *names = json_array();
-    for (size_t i = 1; i < m->n_lines; i++) bad |= json_array_append_new(names, fi_json_name(m->lines[i].name));
+    json_t *names = json_array(), *targets = json_array();
+    for (size_t i = 0; i < m->n_lines; i++)
+        bad |= json_array_append_new(i < m->n_targets ? targets : names, fi_json_name(m->lines[i].name));
+    bad |= json_object_set_new(o, "targets", targets);
     bad |= json_object_set_new(o, "covariates", names);
     if (bad) st = fi_fail_memory(err);
 done:
@@ -851,7 +1065,8 @@ const ftl_forecaster chronos_forecaster = {
     .summary = "pretrained: Chronos-T5, Chronos-Bolt or Chronos-2 from a directory of weights",
     .source = "Ansari et al., Chronos: learning the language of time series (2024), arXiv 2403.07815; Chronos-2: from "
               "univariate to universal forecasting (2025), arXiv 2510.15821",
-    .capabilities = FTL_TAKES_MISSING | FTL_TAKES_REGRESSORS | FTL_TAKES_UNKNOWN_FUTURE | FTL_GIVES_SAMPLES,
+    .capabilities = FTL_TAKES_MISSING | FTL_TAKES_REGRESSORS | FTL_TAKES_CATEGORIES | FTL_TAKES_UNKNOWN_FUTURE |
+                    FTL_TAKES_GROUPS | FTL_GIVES_SAMPLES,
     .options = chronos_options,
     .n_options = sizeof chronos_options / sizeof *chronos_options,
     .config_size = sizeof(chronos_config),

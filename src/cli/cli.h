@@ -24,6 +24,7 @@ typedef enum cli_type {
     CLI_REAL,    /* double */
     CLI_TEXT,    /* const char *, borrowed from argv */
     CLI_TEXTS,   /* cli_texts; may be given several times */
+    CLI_NAMES,   /* cli_names: texts separated by commas, one within a text being written "\," */
     CLI_LIST,    /* cli_list: numbers separated by commas */
     CLI_CHOICE,  /* int, index into value_name "long|prophet" */
     CLI_HEADING, /* begins a group in --help */
@@ -48,6 +49,11 @@ typedef struct cli_texts {
     size_t n;
 } cli_texts;
 
+typedef struct cli_names {
+    cli_texts texts;
+    char room[1024]; /* where they stand */
+} cli_names;
+
 #define CLI_OPT_FLAG(letter, name, value, help)                                                                        \
     {                                                                                                                  \
         CLI_FLAG, letter, name, value, NULL, help                                                                      \
@@ -71,6 +77,10 @@ typedef struct cli_texts {
 #define CLI_OPT_TEXTS(letter, name, value, value_name, help)                                                           \
     {                                                                                                                  \
         CLI_TEXTS, letter, name, value, value_name, help                                                               \
+    }
+#define CLI_OPT_NAMES(letter, name, value, value_name, help)                                                           \
+    {                                                                                                                  \
+        CLI_NAMES, letter, name, value, value_name, help                                                               \
     }
 #define CLI_OPT_LIST(letter, name, value, value_name, help)                                                            \
     {                                                                                                                  \
@@ -232,8 +242,10 @@ ftl_status cli_benchmark_report(const ftl_results *results, const char *baseline
 /* ---- input (input.c) -------------------------------------------------------------------------------------------- */
 
 typedef struct cli_input {
-    const char *id_column, *time_column, *target_column, *null_text, *freq_text, *future_path;
+    const char *id_column, *time_column, *null_text, *freq_text, *future_path;
+    cli_names targets;
     cli_texts ignored;
+    bool keep_text; /* columns of text are of use to the model */
     ftl_freq freq;
 } cli_input;
 #define CLI_INPUT_OPTIONS(in)                                                                                          \
@@ -242,7 +254,8 @@ typedef struct cli_input {
                      "step of the times, by its pandas name: D, B, W-MON, MS, 15min (default: inferred)"),             \
         CLI_OPT_TEXT(0, "id-col", &(in)->id_column, "NAME", "column that names the series (default: unique_id)"),      \
         CLI_OPT_TEXT(0, "time-col", &(in)->time_column, "NAME", "column of times (default: ds)"),                      \
-        CLI_OPT_TEXT(0, "target-col", &(in)->target_column, "NAME", "column of values (default: y)"),                  \
+        CLI_OPT_NAMES(0, "target-col", &(in)->targets, "NAME[,NAME..]",                                                \
+                      "column of values (default: y); several are forecast together, by models that can"),             \
         CLI_OPT_TEXTS(0, "ignore-col", &(in)->ignored, "NAME", "a column to leave out; may be given several times"),   \
         CLI_OPT_TEXT(0, "null", &(in)->null_text, "TEXT", "a further spelling of a missing value")
 #define CLI_FUTURE_OPTION(in)                                                                                          \
@@ -276,6 +289,10 @@ typedef struct cli_model {
 ftl_csv_options cli_csv_options(const cli_input *in, bool future);
 /* Reads --freq into in->freq; *freq is NULL when it was not given. */
 ftl_status cli_freq(cli_input *in, const ftl_freq **freq, ftl_error *err);
+/* Keeps columns of text where the model takes them. */
+void cli_keep_text(cli_input *in, const ftl_config *config);
+/* Whether one target is named, or none; on a mistake explains it and returns false. */
+bool cli_check_one_target(const cli_input *in, const char *command);
 /* A configuration from -m, --country and --holidays; spec NULL: the default model. */
 ftl_status cli_config(const cli_model *model, ftl_config **out, ftl_error *err);
 /* Puts directories in place of the names of pretrained models and adapters in a configuration. */

@@ -125,6 +125,7 @@ int cmd_bench(int argc, char **argv)
     cli_texts args;
     int rc;
     if (!cli_parse(argc, argv, &page, options, &args, &rc)) return rc;
+    if (!cli_check_one_target(&in, page.name)) return CLI_USAGE;
     if (!b.horizon || !b.repeat || (!args.n && (!n_series || n_rows < 2 || n_rows > 2000000 || n_series > 10000000)))
         return cli_usage_error(page.name, "--horizon, --series and --repeat must be at least 1, --rows at least 2");
     ftl_error err = {FTL_OK, ""};

@@ -212,6 +212,7 @@ int cmd_embed(int argc, char **argv)
     cli_texts args;
     int rc;
     if (!cli_parse(argc, argv, &page, options, &args, &rc)) return rc;
+    if (!cli_check_one_target(&in, page.name)) return CLI_USAGE;
     if (!model.spec) return cli_usage_error(page.name, "with which model? Add -m chronos:NAME_OR_DIRECTORY");
     ftl_config *config = NULL;
     char *text = NULL;

@@ -120,6 +120,7 @@ int cmd_fit(int argc, char **argv)
     j.out.path = path ? path : "-";
     ftl_status st = cli_freq(&in, &fit.freq, &err);
     if (!st) st = cli_config(&j.model, &config, &err);
+    if (!st) cli_keep_text(&in, config);
     if (!st) st = cli_output_check(j.out.path, &err);
     if (!st) st = cli_stream_open(args.v[0], &in, &j.stream, &err);
     if (!st) st = run(&j, args.v[0], config, &in, &fit, &err);

@@ -136,7 +136,8 @@ int cmd_forecast(int argc, char **argv)
             "Fits a model to every series of a CSV file and forecasts it. The file has columns ds (date, date and "
             "time, or "
             "whole number) and y (empty = missing); unique_id names the series if there are several; further numeric "
-            "columns are regressors, whose future --future gives. '-' reads standard input; gzip is unpacked.",
+            "columns are regressors, whose future --future gives; columns of text are categories for models that take "
+            "them (Chronos-2). '-' reads standard input; gzip is unpacked.",
         .examples =
             "  # four weeks ahead, intervals of 80 and 95 %\n  foretell forecast sales.csv -H 28\n"
             "  # other columns, other intervals, into a file that appears whole or not at all\n"
@@ -145,6 +146,8 @@ int cmd_forecast(int argc, char **argv)
             "  foretell forecast wiki.csv -H 365 -m prophet:changepoint_prior_scale=0.1 --country US --format prophet\n"
             "  # regressors: their future decides how far the forecast goes\n"
             "  foretell forecast sales.csv --future promotions.csv\n"
+            "  # two targets that are forecast together, each in rows of its own (target_name)\n"
+            "  foretell forecast shop.csv -H 28 --target-col sales,visitors -m chronos:chronos-2\n"
             "  # a million series, skipping those that cannot be forecast\n"
             "  zcat all.csv.gz | foretell forecast - -H 28 --on-error skip -o all-forecasts.csv\n"};
     const cli_option options[] = {
@@ -172,6 +175,7 @@ int cmd_forecast(int argc, char **argv)
     if (!st) st = cli_config(&j.model, &config, &err);
     if (!st) st = cli_output_check(path, &err);
     if (!st) st = describe_run(config, &j, horizon, &j.writer.about, &err);
+    if (!st) cli_keep_text(&in, config);
     if (!st) st = cli_read_future(&in, &future, &err);
     if (!st) st = cli_stream_open(args.v[0], &in, &j.stream, &err);
     if (!st) {

@@ -202,6 +202,7 @@ int cmd_info(int argc, char **argv)
     cli_texts args;
     int rc;
     if (!cli_parse(argc, argv, &page, options, &args, &rc)) return rc;
+    if (!cli_check_one_target(&in, page.name)) return CLI_USAGE;
     if (spec && args.n) return cli_usage_error(page.name, "give a file or a model (-m), not both");
     char *directory = args.n ? find_model(args.v[0]) : NULL;
     if (spec || directory) {

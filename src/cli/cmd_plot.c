@@ -125,7 +125,7 @@ int cmd_plot(int argc, char **argv)
     int rc;
     if (!cli_parse(argc, argv, &page, options, &args, &rc)) return rc;
     if (!path) return cli_usage_error(page.name, "where to? Add -o FILE.svg (or .png, .pdf)");
-    if (!cli_check_horizon(horizon, &in, page.name)) return CLI_USAGE;
+    if (!cli_check_horizon(horizon, &in, page.name) || !cli_check_one_target(&in, page.name)) return CLI_USAGE;
     cli_style levels = {.percents = percents};
     cli_style_from_model(&levels, j.model.spec);
     if (!cli_style_check(&levels, page.name)) return CLI_USAGE;
@@ -133,14 +133,17 @@ int cmd_plot(int argc, char **argv)
     ftl_panel *panel = NULL, *future = NULL;
     ftl_error err = {FTL_OK, ""};
     ftl_fit_args fit = {.seed = j.model.seed};
-    const ftl_csv_options csv = cli_csv_options(&in, false);
     ftl_plot_format format = FTL_PLOT_SVG;
     ftl_status st = cli_freq(&in, &fit.freq, &err);
     if (!st) st = ftl_plot_format_of(path, &format, &err);
     if (!st) st = cli_output_check(path, &err);
     if (!st) st = cli_config(&j.model, &config, &err);
-    if (!st) st = cli_read_future(&in, &future, &err);
-    if (!st) st = ftl_panel_read_csv(args.v[0], &csv, &panel, &err);
+    if (!st) {
+        cli_keep_text(&in, config);
+        const ftl_csv_options csv = cli_csv_options(&in, false);
+        st = cli_read_future(&in, &future, &err);
+        if (!st) st = ftl_panel_read_csv(args.v[0], &csv, &panel, &err);
+    }
     if (!st && !future) st = cli_check_columns(panel, config, &err);
     if (!st) {
         unsigned can = ftl_forecaster_capabilities(ftl_config_forecaster(config));

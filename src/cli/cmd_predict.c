@@ -310,6 +310,7 @@ int cmd_predict(int argc, char **argv)
     if (!cli_parse(argc, argv, &page, options, &args, &rc)) return rc;
     if (!cli_style_check(&style, page.name)) return CLI_USAGE;
     if (!cli_check_horizon(horizon, &in, page.name)) return CLI_USAGE;
+    in.keep_text = true; /* for those of the models that take it */
     ftl_panel *future = NULL;
     ftl_error err = {FTL_OK, ""};
     char about[160];

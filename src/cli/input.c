@@ -13,11 +13,28 @@ ftl_csv_options cli_csv_options(const cli_input *in, bool future)
 {
     return (ftl_csv_options){.id_column = in->id_column,
                              .time_column = in->time_column,
-                             .target_column = in->target_column,
+                             .target_column = in->targets.texts.n ? in->targets.texts.v[0] : NULL,
+                             .more_targets = in->targets.texts.v + 1,
+                             .n_more_targets = in->targets.texts.n ? in->targets.texts.n - 1 : 0,
+                             .keep_text = in->keep_text,
                              .null_text = in->null_text,
                              .ignore_columns = in->ignored.v,
                              .n_ignore = in->ignored.n,
                              .no_target = future};
+}
+
+void cli_keep_text(cli_input *in, const ftl_config *config)
+{
+    unsigned can = 0; /* a model that cannot be opened will say why when it is */
+    in->keep_text = !ftl_config_capabilities(config, &can, NULL) && can & FTL_TAKES_CATEGORIES;
+}
+
+bool cli_check_one_target(const cli_input *in, const char *command)
+{
+    if (in->targets.texts.n <= 1) return true;
+    return cli_usage_error(command, "--target-col names %zu columns, but this command works on one target at a time",
+                           in->targets.texts.n),
+           false;
 }
 
 ftl_status cli_freq(cli_input *in, const ftl_freq **freq, ftl_error *err)
@@ -88,10 +105,22 @@ static bool uses_columns(const ftl_config *config, bool *need_future)
     return uses;
 }
 
+/* The further columns: numbers, then text. */
+static size_t count_columns(const ftl_series *s)
+{
+    return ftl_series_n_columns(s) + ftl_series_n_text(s);
+}
+
+static const char *column_name(const ftl_series *s, size_t i)
+{
+    size_t n = ftl_series_n_columns(s);
+    return i < n ? ftl_series_column_name(s, i) : ftl_series_text_name(s, i - n);
+}
+
 static bool has_column(const ftl_series *s, const char *name)
 {
-    for (size_t i = 0; i < ftl_series_n_columns(s); i++)
-        if (!strcmp(ftl_series_column_name(s, i), name)) return true;
+    for (size_t i = 0; i < count_columns(s); i++)
+        if (!strcmp(column_name(s, i), name)) return true;
     return false;
 }
 
@@ -100,8 +129,8 @@ static void list_regressors(const ftl_series *s, const ftl_series *other, bool w
 {
     size_t used = 0;
     out[0] = '\0';
-    for (size_t i = 0; i < ftl_series_n_columns(s) && used < room; i++) {
-        const char *name = ftl_series_column_name(s, i);
+    for (size_t i = 0; i < count_columns(s) && used < room; i++) {
+        const char *name = column_name(s, i);
         if (!is_limit(name) && (!other || has_column(other, name) == wanted))
             used += (size_t)snprintf(out + used, room - used, "%s%s", used ? ", " : "", name);
     }
@@ -131,6 +160,15 @@ static void name_frequency(const ftl_panel *panel, const cli_input *in, char *ou
     if (!out[0]) strcpy(out, "unknown");
 }
 
+static void note_text(const ftl_series *s)
+{
+    char names[300] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < ftl_series_n_text(s) && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", ftl_series_text_name(s, i));
+    if (used) cli_note("columns of text, taken as categories: %s", names);
+}
+
 /* What becomes of the further columns of the data and of --future. */
 static void note_columns(const ftl_series *s, const ftl_series *future, const ftl_config *config)
 {
@@ -142,6 +180,7 @@ static void note_columns(const ftl_series *s, const ftl_series *future, const ft
     else if (columns[0] && need_future)
         cli_note("columns used as regressors: %s", columns);
     if (!uses) return;
+    note_text(s);
     if (!need_future && future) {
         list_regressors(s, future, true, columns, sizeof columns);
         if (columns[0]) cli_note("columns known ahead: %s", columns);

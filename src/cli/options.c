@@ -179,6 +179,25 @@ static bool parse_choice(const char *choices, const char *text, int *out)
 }
 
 /* Stores a value; returns what was expected instead if it cannot be. */
+/* Texts separated by commas; a backslash takes a comma or another backslash as it stands. */
+static const char *parse_names(const char *text, cli_names *names)
+{
+    char *to = names->room;
+    if (strlen(text) >= sizeof names->room) return "at most 1023 bytes";
+    names->texts.n = 0;
+    for (bool more = true; more; text++) {
+        if (names->texts.n == CLI_MAX_TEXTS) return "at most 32 names";
+        names->texts.v[names->texts.n++] = to;
+        for (; *text && *text != ','; text++) {
+            if (*text == '\\' && (text[1] == ',' || text[1] == '\\')) text++;
+            *to++ = *text;
+        }
+        *to++ = '\0';
+        more = *text;
+    }
+    return NULL;
+}
+
 static const char *store(const cli_option *o, const char *text)
 {
     uint64_t number;
@@ -197,6 +216,7 @@ static const char *store(const cli_option *o, const char *text)
         texts->v[texts->n++] = text;
         return NULL;
     }
+    case CLI_NAMES: return parse_names(text, o->value);
     case CLI_LIST: return parse_list(text, o->value) ? NULL : "up to 64 numbers separated by commas";
     case CLI_CHOICE: return parse_choice(o->value_name, text, o->value) ? NULL : o->value_name;
     case CLI_HEADING:

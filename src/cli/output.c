@@ -155,7 +155,7 @@ ftl_predict_args cli_style_args(const cli_style *s, const ftl_forecaster *foreca
 
 /* ---- forecasts -------------------------------------------------------------------------------------------------- */
 
-ftl_status cli_write_forecast(cli_writer *w, const ftl_forecast *fc, ftl_error *err)
+static ftl_status write_target(cli_writer *w, const ftl_forecast *fc, ftl_error *err)
 {
     char *text = NULL;
     size_t n = 0;
@@ -174,6 +174,14 @@ ftl_status cli_write_forecast(cli_writer *w, const ftl_forecast *fc, ftl_error *
     if (!st) st = cli_put(&w->out, text, n, err);
     if (!st) w->n++;
     ftl_text_free(text);
+    return st;
+}
+
+ftl_status cli_write_forecast(cli_writer *w, const ftl_forecast *fc, ftl_error *err)
+{
+    ftl_status st = FTL_OK;
+    for (size_t i = 0; i < ftl_forecast_n_targets(fc) && !st; i++)
+        st = write_target(w, ftl_forecast_target(fc, i), err);
     return st;
 }
 

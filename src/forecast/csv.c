@@ -67,6 +67,12 @@ static void put_number(fi_buf *out, double value)
     fi_buf_double(out, value);
 }
 
+static void start_header(const ftl_forecast *fc, const ftl_csv_style *style, fi_buf *out)
+{
+    fi_buf_text(out, style->ids ? "unique_id,ds" : "ds");
+    if (fc->target) fi_buf_text(out, ",target_name");
+}
+
 static void put_start(const ftl_forecast *fc, const ftl_csv_style *style, size_t row, fi_buf *out)
 {
     if (style->ids) {
@@ -75,11 +81,12 @@ static void put_start(const ftl_forecast *fc, const ftl_csv_style *style, size_t
     }
     char *to = fi_buf_reserve(out, FTL_TIME_TEXT_MAX);
     if (to) out->size += ftl_time_format(fc->ds[row], fc->kind, to);
+    if (fc->target) put_name(out, fc->target, "");
 }
 
 static void long_header(const ftl_forecast *fc, const ftl_csv_style *style, fi_buf *out)
 {
-    fi_buf_text(out, style->ids ? "unique_id,ds" : "ds");
+    start_header(fc, style, out);
     put_name(out, fc->model, "");
     if (style->quantiles) {
         for (size_t k = 0; k < fc->n_levels; k++) {
@@ -132,7 +139,7 @@ static void prophet_header(const ftl_forecast *fc, const ftl_csv_style *style, f
 {
     size_t trend = find_trend(fc);
     bool bounds = style->n_percents > 0;
-    fi_buf_text(out, style->ids ? "unique_id,ds" : "ds");
+    start_header(fc, style, out);
     if (trend < fc->n_components) fi_buf_text(out, ",trend");
     if (fc->cap) fi_buf_text(out, ",cap");
     if (fc->floor) fi_buf_text(out, ",floor");

@@ -63,6 +63,9 @@ void ftl_forecast_free(ftl_forecast *fc)
     fi_free(fc->samples);
     fi_free(fc->cap);
     fi_free(fc->floor);
+    fi_free(fc->target);
+    for (size_t i = 0; i < fc->n_more; i++) ftl_forecast_free(fc->more[i]);
+    fi_free(fc->more);
     fi_free(fc);
 }
 
@@ -164,6 +167,21 @@ const double *ftl_forecast_cap(const ftl_forecast *fc)
 const double *ftl_forecast_floor(const ftl_forecast *fc)
 {
     return fc->floor;
+}
+
+size_t ftl_forecast_n_targets(const ftl_forecast *fc)
+{
+    return 1 + fc->n_more;
+}
+
+const ftl_forecast *ftl_forecast_target(const ftl_forecast *fc, size_t i)
+{
+    return i == 0 ? fc : i <= fc->n_more ? fc->more[i - 1] : NULL;
+}
+
+const char *ftl_forecast_target_name(const ftl_forecast *fc)
+{
+    return fc->target;
 }
 
 void ftl_text_free(char *text)

@@ -23,6 +23,9 @@ struct ftl_forecast {
     fi_component *components;
     double *samples;     /* [n_rows, n_samples]; NULL without */
     double *cap, *floor; /* [n_rows] or NULL */
+    char *target;        /* name of the target; NULL where there is but one */
+    ftl_forecast **more; /* [n_more] of the further targets; owned */
+    size_t n_more;
 };
 
 /* A forecast with all but components, samples, cap and floor allocated; point and q are NaN, ds unset. */

@@ -130,6 +130,7 @@ ftl_status ftl_forecast_json(const ftl_forecast *fc, char **out, ftl_error *err)
     fi_buf text = {0};
     fi_buf_char(&text, '{');
     put_key(&text, "unique_id"), put_text(&text, fc->id);
+    if (fc->target) put_key(&text, "target_name"), put_text(&text, fc->target);
     put_key(&text, "model"), put_text(&text, fc->model);
     put_key(&text, "n_history"), fi_buf_printf(&text, "%zu", fc->n_history);
     put_key(&text, "ds"), put_times(&text, fc);

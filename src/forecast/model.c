@@ -125,37 +125,25 @@ static ftl_status resolve_freq(const ftl_forecaster *f, const ftl_series *s, con
 /* The rows `grid`[0, n) with the series' values where it has them, NaN elsewhere; *missed is a time off the grid. */
 static ftl_status spread(const ftl_series *s, const ftl_time *grid, size_t n, ftl_series **out, ftl_error *err)
 {
-    const fi_table *t = s->table;
     const ftl_time *ds = fi_series_ds(s);
-    size_t width = t->n_columns + 1;
-    double *values = n > (size_t)-1 / width ? NULL : fi_alloc(width * n, sizeof *values);
-    const double **columns = fi_calloc(width, sizeof *columns);
-    ftl_status st = FTL_OK;
+    size_t *rows = fi_alloc(n, sizeof *rows); /* of the series, at each time of the grid */
+    ftl_status st = rows ? FTL_OK : fi_fail_memory(err);
     *out = NULL;
-    if (!values || !columns) {
-        st = fi_fail_memory(err);
-        goto done;
-    }
-    for (size_t i = 0; i < width * n; i++) values[i] = NAN;
-    for (size_t c = 0; c < width; c++) columns[c] = values + c * n; /* the last one is y */
-    for (size_t i = 0, g = 0; i < s->n_obs; i++) {
+    for (size_t g = 0; g < n && !st; g++) rows[g] = FI_NO_ID;
+    for (size_t i = 0, g = 0; i < s->n_obs && !st; i++) {
         while (g < n && grid[g] < ds[i]) g++;
         if (g == n || grid[g] != ds[i]) {
             char date[FTL_TIME_TEXT_MAX];
-            ftl_time_format(ds[i], t->kind, date);
+            ftl_time_format(ds[i], s->table->kind, date);
             st = fi_fail(err, FTL_EDATA,
                          "series '%s': %s is not a time of its frequency; correct the row or the frequency", s->id,
                          date);
-            goto done;
+        } else {
+            rows[g] = i;
         }
-        for (size_t c = 0; c < t->n_columns; c++) values[c * n + g] = t->columns[c][s->first + i];
-        values[t->n_columns * n + g] = fi_series_y(s)[i];
     }
-    st = ftl_series_new_full(s->id, t->kind, grid, columns[t->n_columns], n, (const char *const *)t->names, columns,
-                             t->n_columns, out, err);
-done:
-    fi_free(columns);
-    fi_free(values);
+    if (!st) st = fi_series_spread(s, grid, rows, n, out, err);
+    fi_free(rows);
     return st;
 }
 
@@ -231,6 +219,12 @@ ftl_status ftl_model_fit(const ftl_config *config, const ftl_series *series, con
     double start = now_seconds();
     *out = NULL;
     ftl_status st = f->check ? f->check(config->values, err) : FTL_OK;
+    if (!st && series->table->n_more && !takes(f, FTL_TAKES_GROUPS))
+        st = fi_fail(
+            err, FTL_EINVAL,
+            "%s forecasts one target at a time, but %zu were given; name one, or take a model that sees several "
+            "together: chronos with a Chronos-2 model",
+            f->name, ftl_series_n_targets(series));
     if (!st) st = check_history(f, series, err);
     if (st) return st;
     m = fi_calloc(1, sizeof *m);
@@ -469,8 +463,12 @@ static ftl_status prepare(const ftl_model *m, const ftl_predict_args *args, requ
 /* Labels and checks a forecast, which is freed on failure. */
 static ftl_status finish(const ftl_model *m, ftl_forecast *fc, ftl_forecast **out, ftl_error *err)
 {
-    ftl_status st = label(m, fc, err);
-    if (!st) st = check_result(m, fc, err);
+    ftl_status st = FTL_OK;
+    for (size_t i = 0; i <= fc->n_more && !st; i++) {
+        ftl_forecast *one = i ? fc->more[i - 1] : fc;
+        st = label(m, one, err);
+        if (!st) st = check_result(m, one, err);
+    }
     if (st)
         ftl_forecast_free(fc);
     else

@@ -141,13 +141,23 @@ static ftl_status find_roles(fi_csv *csv, char **names, const ftl_csv_options *o
     if (csv->time_at == FI_NO_ID) return no_column(csv, names, time, "--time-col", err);
     if (csv->y_at == FI_NO_ID && !o->no_target) return no_column(csv, names, y, "--target-col", err);
     if (csv->id_at == FI_NO_ID && o->id_column) return no_column(csv, names, id, NULL, err);
+    for (size_t i = 0; i < o->n_more_targets; i++) {
+        const char *more = o->more_targets[i];
+        bool taken = !strcmp(more, time) || !strcmp(more, y) || !strcmp(more, id);
+        for (size_t k = 0; k < i; k++) taken = taken || !strcmp(more, o->more_targets[k]);
+        if (taken)
+            return fi_fail(err, FTL_EINVAL, "the column '%.60s' cannot be a further target: it has a part already",
+                           more);
+        if (!o->no_target && find_name(csv, names, more) == FI_NO_ID)
+            return no_column(csv, names, more, "--target-col", err);
+    }
     return FTL_OK;
 }
 
-static bool is_ignored(const ftl_csv_options *o, const char *name)
+static bool among(const char *name, const char *const *names, size_t n)
 {
-    for (size_t i = 0; i < o->n_ignore; i++)
-        if (strcmp(o->ignore_columns[i], name) == 0) return true;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0) return true;
     return false;
 }
 
@@ -157,10 +167,13 @@ static ftl_status find_columns(fi_csv *csv, char **names, const ftl_csv_options 
     csv->columns = fi_calloc(csv->n_fields, sizeof *csv->columns);
     if (!csv->columns) return fi_fail_memory(err);
     for (size_t i = 0; i < csv->n_fields; i++) {
-        if (i == csv->id_at || i == csv->time_at || i == csv->y_at || !*names[i] || is_ignored(o, names[i])) continue;
-        csv->columns[csv->n_columns++] = (csv_column){names[i], i, COLUMN_UNKNOWN};
+        if (i == csv->id_at || i == csv->time_at || i == csv->y_at) continue;
+        bool target = among(names[i], o->more_targets, o->n_more_targets);
+        if (target ? o->no_target : !*names[i] || among(names[i], o->ignore_columns, o->n_ignore)) continue;
+        csv->columns[csv->n_columns++] = (csv_column){names[i], i, target ? COLUMN_NUMERIC : COLUMN_UNKNOWN, target};
         names[i] = NULL;
     }
+    csv->keep_text = o->keep_text;
     if (o->no_target) csv->y_at = FI_NO_ID; /* not to be read even where it is there */
     return FTL_OK;
 }
@@ -255,8 +268,8 @@ static bool holds_digit(const fi_field *field)
     return false;
 }
 
-/* A value of the target column (column NULL) or of a further one. */
-static ftl_status parse_value(const fi_csv *csv, const char *column, const fi_field *field, double *value,
+/* A value of the column of that name, which is a target or a further one. */
+static ftl_status parse_value(const fi_csv *csv, const char *name, bool target, const fi_field *field, double *value,
                               ftl_error *err)
 {
     fi_field inner;
@@ -264,12 +277,11 @@ static ftl_status parse_value(const fi_csv *csv, const char *column, const fi_fi
     bool number = field->n && fi_parse_double(field->text, field->n, value);
     if (is_null_text(csv, field) || (number ? isnan(*value) : is_missing(field))) *value = NAN, number = true;
     if (number && !isinf(*value)) return FTL_OK;
-    const char *name = column ? column : csv->y_name;
     if (number) return bad_field(csv, name, field, "is infinite; leave the field empty where there is no number", err);
     char text[FI_EXCERPT_MAX], remedy[FI_EXCERPT_MAX + 40], what[FI_EXCERPT_MAX + 200];
     snprintf(remedy, sizeof remedy, "leave the field empty or pass --null %s", fi_excerpt(field->text, field->n, text));
     snprintf(what, sizeof what, "is not a number; %s%s", holds_digit(field) ? plain_number : remedy,
-             column ? ", or remove the column if it is no regressor" : "");
+             target ? "" : ", or remove the column if it is no regressor");
     return bad_field(csv, name, field, what, err);
 }
 
@@ -312,8 +324,10 @@ typedef struct run {
 typedef struct builder {
     fi_csv *csv;
     ftl_panel *panel;
-    size_t capacity; /* rows that the arrays of the table hold */
-    run *runs;       /* until a series appears for the second time, one a series */
+    size_t capacity;  /* rows that the arrays of the table hold */
+    double **values;  /* [csv->n_columns] the further columns, until it is known what they are; NULL before a value */
+    fi_words **words; /* [csv->n_columns] of those that are text, NULL before a word */
+    run *runs;        /* until a series appears for the second time, one a series */
     size_t n_runs, run_capacity;
     uint32_t *series_of; /* [n_rows] after that: the series of each row */
     size_t series_capacity;
@@ -331,9 +345,9 @@ static ftl_status make_room(builder *b, ftl_error *err)
                        b->csv->rows.line, FI_TABLE_MAX_ROWS);
     size_t capacity = b->capacity ? 2 * b->capacity : 64;
     void **arrays[2] = {(void **)&t->ds, (void **)&t->y};
-    for (size_t c = 0; c < t->n_columns + 2; c++) {
-        void **array = c < 2 ? arrays[c] : (void **)&t->columns[c - 2];
-        if (c >= 2 && !*array) continue; /* no number in this column yet */
+    for (size_t c = 0; c < b->csv->n_columns + 2; c++) {
+        void **array = c < 2 ? arrays[c] : (void **)&b->values[c - 2];
+        if (c >= 2 && !*array) continue; /* nothing in this column yet */
         void *grown = fi_realloc(*array, capacity, sizeof(double));
         if (!grown) return fi_fail_memory(err);
         *array = grown;
@@ -403,31 +417,61 @@ static ftl_status begin_run(builder *b, const fi_field *id, fi_csv_id_fn on_id, 
     return FTL_OK;
 }
 
+/* Whether a further column is numeric shows with its first value. *flag: the field is a word for true or false. */
+static void settle_state(const fi_csv *csv, csv_column *column, const fi_field *field, bool flag)
+{
+    double value = NAN;
+    if (column->state != COLUMN_UNKNOWN) return;
+    if (!flag && (is_null_text(csv, field) || is_missing(field))) return;
+    bool number = flag || fi_parse_double(field->text, field->n, &value);
+    if (number && !flag && isnan(value)) return;
+    column->state = number ? COLUMN_NUMERIC : COLUMN_TEXT;
+}
+
+/* The place of a word among those of its column, where a new one is added; NaN if it is missing. */
+static ftl_status parse_word(builder *b, size_t c, const fi_field *field, double *value, ftl_error *err)
+{
+    double number;
+    fi_words **words = &b->words[c];
+    if (is_null_text(b->csv, field) || is_missing(field)) return FTL_OK;
+    if (fi_parse_double(field->text, field->n, &number) && isnan(number)) return FTL_OK;
+    if (!fi_utf8_valid(field->text, field->n) || memchr(field->text, '\0', field->n))
+        return bad_field(b->csv, b->csv->columns[c].name, field, "is not UTF-8 text; convert the file to UTF-8", err);
+    if (!*words) *words = fi_words_new();
+    if (!*words) return fi_fail_memory(err);
+    size_t at = fi_ids_find(&(*words)->ids, field->text, field->n);
+    if (at == FI_NO_ID) {
+        if (fi_ids_add(&(*words)->ids, field->text, field->n)) return fi_fail_memory(err);
+        at = (*words)->ids.n - 1;
+    }
+    *value = (double)at;
+    return FTL_OK;
+}
+
 /* The i-th further column of the current row. */
 static ftl_status take_column(builder *b, size_t c, ftl_error *err)
 {
     csv_column *column = &b->csv->columns[c];
     const fi_field *field = &b->csv->rows.fields[column->at];
-    fi_table *t = &b->panel->table;
+    size_t row = b->panel->table.n_rows;
     double value = NAN;
     fi_field inner;
-    if (column->state == COLUMN_TEXT) return FTL_OK;
+    if (column->state == COLUMN_TEXT && !b->csv->keep_text) return FTL_OK;
     if (field->quoted) inner = trimmed(field), field = &inner;
-    bool flag = parse_flag(field, &value);
-    if (column->state == COLUMN_UNKNOWN) {
-        if (!flag && (is_null_text(b->csv, field) || is_missing(field))) return FTL_OK;
-        bool number = flag || fi_parse_double(field->text, field->n, &value);
-        if (number && !flag && isnan(value)) return FTL_OK;
-        column->state = number ? COLUMN_NUMERIC : COLUMN_TEXT;
-        if (!number) return FTL_OK;
+    bool flag = !column->target && parse_flag(field, &value);
+    settle_state(b->csv, column, field, flag);
+    if (column->state == COLUMN_UNKNOWN || (column->state == COLUMN_TEXT && !b->csv->keep_text)) return FTL_OK;
+    if (!b->values[c]) {
+        b->values[c] = fi_alloc(b->capacity, sizeof **b->values);
+        if (!b->values[c]) return fi_fail_memory(err);
+        for (size_t i = 0; i < row; i++) b->values[c][i] = NAN;
     }
-    if (!t->columns[c]) {
-        t->columns[c] = fi_alloc(b->capacity, sizeof **t->columns);
-        if (!t->columns[c]) return fi_fail_memory(err);
-        for (size_t i = 0; i < t->n_rows; i++) t->columns[c][i] = NAN;
-    }
-    ftl_status st = flag ? FTL_OK : parse_value(b->csv, column->name, field, &value, err);
-    t->columns[c][t->n_rows] = value;
+    ftl_status st = FTL_OK;
+    if (column->state == COLUMN_TEXT)
+        value = NAN, st = parse_word(b, c, field, &value, err);
+    else if (!flag)
+        st = parse_value(b->csv, column->name, column->target, field, &value, err);
+    b->values[c][row] = value;
     return st;
 }
 
@@ -440,7 +484,8 @@ static ftl_status take_row(builder *b, ftl_error *err)
     if (st) return st;
     st = parse_time(csv, &fields[csv->time_at], &t->ds[t->n_rows], err);
     t->y[t->n_rows] = NAN;
-    if (!st && csv->y_at != FI_NO_ID) st = parse_value(csv, NULL, &fields[csv->y_at], &t->y[t->n_rows], err);
+    if (!st && csv->y_at != FI_NO_ID)
+        st = parse_value(csv, csv->y_name, true, &fields[csv->y_at], &t->y[t->n_rows], err);
     for (size_t c = 0; c < csv->n_columns && !st; c++) st = take_column(b, c, err);
     if (st) return st;
     if (b->series_of) {
@@ -534,35 +579,62 @@ static void trim(void *array_pointer, size_t n, size_t size)
     if (less) memcpy(array_pointer, &less, sizeof less);
 }
 
-/* Columns get their names; those that turned out to be text are left out, those without any number are all missing. */
+/* The group of the table that a column belongs to: numbers, text, further targets; or none. */
+typedef enum group { GROUP_NUMBERS, GROUP_TEXT, GROUP_TARGETS, GROUP_NONE } group;
+
+static group group_of(const fi_csv *csv, const csv_column *column)
+{
+    if (column->target) return GROUP_TARGETS;
+    if (column->state != COLUMN_TEXT) return GROUP_NUMBERS;
+    return csv->keep_text ? GROUP_TEXT : GROUP_NONE;
+}
+
+/* Moves a column of the file into the table, to its place; all missing where the file had nothing. */
+static ftl_status settle_column(builder *b, size_t c, size_t to, ftl_error *err)
+{
+    fi_table *t = &b->panel->table;
+    if (!b->values[c]) {
+        b->values[c] = fi_alloc(t->n_rows, sizeof **b->values);
+        if (!b->values[c]) return fi_fail_memory(err);
+        for (size_t i = 0; i < t->n_rows; i++) b->values[c][i] = NAN;
+    }
+    t->names[to] = fi_strdup(b->csv->columns[c].name);
+    if (!t->names[to]) return fi_fail_memory(err);
+    t->columns[to] = b->values[c];
+    b->values[c] = NULL;
+    trim(&t->columns[to], t->n_rows, sizeof **t->columns);
+    if (b->csv->columns[c].state != COLUMN_TEXT) return FTL_OK;
+    t->words[to - t->n_columns] = b->words[c];
+    b->words[c] = NULL;
+    return FTL_OK;
+}
+
+/* Columns get their names and places; text that is not to be kept is left out. */
 static ftl_status settle_columns(builder *b, ftl_error *err)
 {
     fi_csv *csv = b->csv;
     fi_table *t = &b->panel->table;
     fi_buf ignored = {0};
-    size_t kept = 0;
-    t->names = fi_calloc(csv->n_columns, sizeof *t->names);
-    if (!t->names) return fi_fail_memory(err);
+    size_t count[GROUP_NONE + 1] = {0}, kept = 0;
+    ftl_status st = FTL_OK;
     for (size_t c = 0; c < csv->n_columns; c++) {
-        double *values = t->columns[c];
-        t->columns[c] = NULL;
-        if (csv->columns[c].state == COLUMN_TEXT) {
+        count[group_of(csv, &csv->columns[c])]++;
+        if (group_of(csv, &csv->columns[c]) == GROUP_NONE)
             fi_buf_printf(&ignored, "%s%s", ignored.size ? " " : "", csv->columns[c].name);
-            fi_free(values);
-            continue;
-        }
-        if (!values) {
-            values = fi_alloc(t->n_rows, sizeof *values);
-            for (size_t i = 0; values && i < t->n_rows; i++) values[i] = NAN;
-        }
-        t->columns[kept] = values;
-        t->names[kept] = fi_strdup(csv->columns[c].name);
-        if (!values || !t->names[kept++]) return fi_buf_release(&ignored), fi_fail_memory(err);
-        trim(&t->columns[kept - 1], t->n_rows, sizeof *values);
     }
-    t->n_columns = kept;
     b->panel->ignored = ignored.data;
-    return ignored.failed ? fi_fail_memory(err) : FTL_OK;
+    t->names = fi_calloc(csv->n_columns, sizeof *t->names);
+    t->columns = fi_calloc(csv->n_columns, sizeof *t->columns);
+    t->words = fi_calloc(count[GROUP_TEXT], sizeof *t->words);
+    t->y_name = fi_strdup(csv->y_name);
+    if (!t->names || !t->columns || !t->words || !t->y_name || ignored.failed) return fi_fail_memory(err);
+    t->n_columns = count[GROUP_NUMBERS];
+    t->n_text = count[GROUP_TEXT];
+    t->n_more = count[GROUP_TARGETS];
+    for (group g = GROUP_NUMBERS; g < GROUP_NONE; g++)
+        for (size_t c = 0; c < csv->n_columns && !st; c++)
+            if (group_of(csv, &csv->columns[c]) == g) st = settle_column(b, c, kept++, err);
+    return st;
 }
 
 ftl_status fi_csv_read(fi_csv *csv, size_t max_rows, fi_csv_id_fn on_id, void *user, ftl_panel **out, ftl_error *err)
@@ -573,12 +645,12 @@ ftl_status fi_csv_read(fi_csv *csv, size_t max_rows, fi_csv_id_fn on_id, void *u
     if (!b.panel) return fi_fail_memory(err);
     fi_table *t = &b.panel->table;
     ftl_status st = FTL_OK;
-    t->columns = fi_calloc(csv->n_columns, sizeof *t->columns);
-    if (!t->columns) {
+    b.values = fi_calloc(csv->n_columns, sizeof *b.values);
+    b.words = fi_calloc(csv->n_columns, sizeof *b.words);
+    if (!b.values || !b.words) {
         st = fi_fail_memory(err);
         goto done;
     }
-    t->n_columns = csv->n_columns;
     st = take_rows(&b, max_rows, on_id, user, err);
     if (st || t->n_rows == 0) goto done;
     t->kind = csv->kind;
@@ -591,6 +663,12 @@ ftl_status fi_csv_read(fi_csv *csv, size_t max_rows, fi_csv_id_fn on_id, void *u
     *out = b.panel;
     b.panel = NULL;
 done:
+    for (size_t c = 0; c < csv->n_columns; c++) {
+        if (b.values) fi_free(b.values[c]);
+        if (b.words) fi_words_drop(b.words[c]);
+    }
+    fi_free(b.values);
+    fi_free(b.words);
     fi_free(b.runs);
     fi_free(b.series_of);
     ftl_panel_free(b.panel);

@@ -11,6 +11,7 @@ typedef struct csv_column {
     char *name;
     size_t at; /* which field */
     column_state state;
+    bool target;
 } csv_column;
 
 /* An open CSV whose header has been read. */
@@ -22,6 +23,7 @@ typedef struct fi_csv {
     size_t null_size;
     csv_column *columns; /* the further ones */
     size_t n_columns;
+    bool keep_text;
     bool kind_known;
     ftl_time_kind kind;
 } fi_csv;

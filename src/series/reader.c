@@ -114,21 +114,12 @@ static ftl_status look_for_order(ftl_panel_reader *r, bool *mixed, ftl_error *er
 
 static ftl_status copy_table(fi_table *to, const fi_table *from, size_t first, size_t n, ftl_error *err)
 {
-    *to = (fi_table){.kind = from->kind, .n_rows = n};
-    to->ds = fi_alloc(n, sizeof *to->ds);
-    to->y = fi_alloc(n, sizeof *to->y);
-    to->names = fi_calloc(from->n_columns, sizeof *to->names);
-    to->columns = fi_calloc(from->n_columns, sizeof *to->columns);
-    if (!to->ds || !to->y || !to->names || !to->columns) return fi_fail_memory(err);
-    to->n_columns = from->n_columns;
+    ftl_status st = fi_table_like(to, from, n, err);
+    if (st) return st;
     memcpy(to->ds, from->ds + first, n * sizeof *to->ds);
     memcpy(to->y, from->y + first, n * sizeof *to->y);
-    for (size_t c = 0; c < to->n_columns; c++) {
-        to->names[c] = fi_strdup(from->names[c]);
-        to->columns[c] = fi_alloc(n, sizeof **to->columns);
-        if (!to->names[c] || !to->columns[c]) return fi_fail_memory(err);
+    for (size_t c = 0; c < fi_table_width(to); c++)
         memcpy(to->columns[c], from->columns[c] + first, n * sizeof **to->columns);
-    }
     return FTL_OK;
 }
 

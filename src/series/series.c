@@ -138,3 +138,79 @@ const double *ftl_series_column_named(const ftl_series *s, const char *name)
         if (strcmp(s->table->names[i], name) == 0) return ftl_series_column(s, i);
     return NULL;
 }
+
+static const char *name_of(const ftl_series *s, size_t from, size_t i, size_t n)
+{
+    return i < n ? s->table->names[from + i] : NULL;
+}
+
+size_t ftl_series_n_text(const ftl_series *s)
+{
+    return s->table->n_text;
+}
+
+const char *ftl_series_text_name(const ftl_series *s, size_t i)
+{
+    return name_of(s, s->table->n_columns, i, s->table->n_text);
+}
+
+const char *ftl_series_text(const ftl_series *s, size_t i, size_t row)
+{
+    if (i >= s->table->n_text || row >= s->n_obs) return NULL;
+    double code = fi_series_codes(s, i)[row];
+    return isnan(code) ? NULL : s->table->words[i]->ids.text[(size_t)code];
+}
+
+size_t fi_series_find_text(const ftl_series *s, const char *name)
+{
+    size_t i = 0, n = s->table->n_text;
+    while (i < n && strcmp(ftl_series_text_name(s, i), name) != 0) i++;
+    return i;
+}
+
+size_t ftl_series_n_targets(const ftl_series *s)
+{
+    return 1 + s->table->n_more;
+}
+
+const char *ftl_series_target_name(const ftl_series *s, size_t i)
+{
+    if (i == 0) return s->table->y_name ? s->table->y_name : "y";
+    return name_of(s, s->table->n_columns + s->table->n_text, i - 1, s->table->n_more);
+}
+
+const double *ftl_series_target(const ftl_series *s, size_t i)
+{
+    if (i == 0) return fi_series_y(s);
+    return i <= s->table->n_more ? s->table->columns[s->table->n_columns + s->table->n_text + i - 1] + s->first : NULL;
+}
+
+ftl_status fi_series_spread(const ftl_series *s, const ftl_time *times, const size_t *rows, size_t n, ftl_series **out,
+                            ftl_error *err)
+{
+    const fi_table *from = s->table;
+    ftl_series *copy = fi_calloc(1, sizeof *copy);
+    fi_table *t = fi_calloc(1, sizeof *t);
+    char *id = fi_strdup(s->id);
+    *out = NULL;
+    if (!copy || !t || !id) {
+        fi_free(copy);
+        fi_free(t);
+        fi_free(id);
+        return fi_fail_memory(err);
+    }
+    *copy = (ftl_series){id, t, 0, n, t};
+    ftl_status st = fi_table_like(t, from, n, err);
+    for (size_t c = 0; c <= fi_table_width(from) && !st; c++) { /* the last one is y */
+        const double *x = c == fi_table_width(from) ? from->y : from->columns[c];
+        double *to = c == fi_table_width(from) ? t->y : t->columns[c];
+        for (size_t i = 0; i < n; i++) to[i] = rows[i] == FI_NO_ID ? NAN : x[s->first + rows[i]];
+    }
+    if (st) {
+        ftl_series_free(copy);
+        return st;
+    }
+    memcpy(t->ds, times, n * sizeof *times);
+    *out = copy;
+    return FTL_OK;
+}

@@ -5,17 +5,61 @@
 
 #include <string.h>
 
+fi_words *fi_words_new(void)
+{
+    fi_words *words = fi_calloc(1, sizeof *words);
+    if (words) atomic_init(&words->holders, 1);
+    return words;
+}
+
+void fi_words_drop(fi_words *words)
+{
+    if (!words || atomic_fetch_sub(&words->holders, 1) > 1) return;
+    fi_ids_release(&words->ids);
+    fi_free(words);
+}
+
 void fi_table_release(fi_table *t)
 {
-    for (size_t c = 0; c < t->n_columns; c++) {
+    for (size_t c = 0; c < fi_table_width(t); c++) {
         if (t->names) fi_free(t->names[c]);
         if (t->columns) fi_free(t->columns[c]);
     }
+    for (size_t i = 0; t->words && i < t->n_text; i++) fi_words_drop(t->words[i]);
     fi_free(t->names);
     fi_free(t->columns);
+    fi_free(t->words);
     fi_free(t->ds);
     fi_free(t->y);
+    fi_free(t->y_name);
     *t = (fi_table){0};
+}
+
+ftl_status fi_table_like(fi_table *to, const fi_table *from, size_t n, ftl_error *err)
+{
+    size_t width = fi_table_width(from);
+    *to = (fi_table){.kind = from->kind, .n_rows = n};
+    to->ds = fi_alloc(n, sizeof *to->ds);
+    to->y = fi_alloc(n, sizeof *to->y);
+    to->names = fi_calloc(width, sizeof *to->names);
+    to->columns = fi_calloc(width, sizeof *to->columns);
+    to->words = fi_calloc(from->n_text, sizeof *to->words);
+    to->y_name = from->y_name ? fi_strdup(from->y_name) : NULL;
+    if (!to->ds || !to->y || !to->names || !to->columns || !to->words || (from->y_name && !to->y_name))
+        return fi_fail_memory(err);
+    to->n_columns = from->n_columns;
+    to->n_text = from->n_text;
+    to->n_more = from->n_more;
+    for (size_t i = 0; i < from->n_text; i++) {
+        to->words[i] = from->words[i];
+        if (to->words[i]) atomic_fetch_add(&to->words[i]->holders, 1);
+    }
+    for (size_t c = 0; c < width; c++) {
+        to->names[c] = fi_strdup(from->names[c]);
+        to->columns[c] = fi_alloc(n, sizeof **to->columns);
+        if (!to->names[c] || !to->columns[c]) return fi_fail_memory(err);
+    }
+    return FTL_OK;
 }
 
 /*
@@ -48,7 +92,7 @@ ftl_status fi_table_scatter(fi_table *t, size_t first, uint32_t *to, size_t n, f
         size_t low = left > size ? left - size : 0, kept = 0;
         move_part(t->ds + first, to, left, low, part);
         move_part(t->y + first, to, left, low, part);
-        for (size_t c = 0; c < t->n_columns; c++)
+        for (size_t c = 0; c < fi_table_width(t); c++)
             if (t->columns[c]) move_part(t->columns[c] + first, to, left, low, part);
         for (size_t i = 0; i < left; i++)
             if (to[i] < low) to[kept++] = to[i];

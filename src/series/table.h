@@ -9,6 +9,12 @@
 
 /* Frees names and columns as well; columns may be NULL. */
 void fi_table_release(fi_table *table);
+/* A table of n rows, not yet set, with the columns of another. `to` is to be released on failure, too. */
+ftl_status fi_table_like(fi_table *to, const fi_table *from, size_t n, ftl_error *err);
+/* NULL without memory. */
+fi_words *fi_words_new(void);
+/* NULL is fine. */
+void fi_words_drop(fi_words *words);
 /*
  * Moves row i of rows first .. first + n - 1 to first + to[i], for all i. `to` is overwritten. Half a byte a row beside
  * the table. FTL_ENOMEM (nothing moved).

@@ -104,7 +104,8 @@ TEST(the_first_value_may_stand_alone)
 TEST(abilities_are_those_of_the_family)
 {
     static const unsigned can[] = {FTL_TAKES_MISSING | FTL_GIVES_SAMPLES, FTL_TAKES_MISSING,
-                                   FTL_TAKES_MISSING | FTL_TAKES_REGRESSORS | FTL_TAKES_UNKNOWN_FUTURE};
+                                   FTL_TAKES_MISSING | FTL_TAKES_REGRESSORS | FTL_TAKES_UNKNOWN_FUTURE |
+                                       FTL_TAKES_CATEGORIES | FTL_TAKES_GROUPS};
     for (int i = 0; i < 3; i++) {
         ftl_config *config = config_of(specs[i]);
         unsigned bits = 0;
