@@ -25,6 +25,33 @@ show forecast $DATA/promo.csv -H 2 -q -m chronos:$two,regressors=false | round 1
 for size in 1 2 64; do foretell forecast $DATA/promo.csv -H 20 -q -m chronos:$two,batch_size=$size >size-$size; done
 check "the size of a batch changes nothing" cmp size-1 size-64
 check "nor does a batch of one series" cmp size-2 size-64
+# columns of text, and several targets; 'strike' is a word that the history has not
+perl -F, -lane 'print join ",", @F, $. == 1 ? ("kind", "visi,tors") : ($F[4] ? "Sale" : $F[1] =~ /1$/ ? "" : "\"none, usual\"",
+    sprintf "%.1f", 100 + 3 * $F[2] + $. % 5)' $DATA/promo.csv | sed '1s/visi,tors/"visi,tors"/' >kinds.csv
+perl -F, -lane 'print join ",", @F, $. == 1 ? "kind" : $F[3] ? "Sale" : $F[1] =~ /3$/ ? "strike" : "\"none, usual\""' \
+    $DATA/promo_future.csv >kinds_future.csv
+perl -F, -lane 'print join ",", @F[0 .. 2]' kinds_future.csv | sed '1s/price/kind/' >kinds_numbers.csv
+show forecast kinds.csv -H 2 -m chronos:$two | round 1
+show forecast kinds.csv --future kinds_future.csv -m chronos:$two --ignore-col visi,tors | round 1 | head -n 9
+show forecast kinds.csv -H 1 -m chronos:$two,regressors=false | round 1
+show forecast kinds.csv -H 2 -m chronos:$two --target-col 'y,visi\,tors' | round 1
+show forecast kinds.csv --future kinds_future.csv -q -m chronos:$two --target-col 'y,visi\,tors' --quantiles 0.5 | round 1
+foretell forecast kinds.csv -H 2 -q -m chronos:$two --target-col 'y,visi\,tors' --json | grep -o '"unique_id":"[^"]*","target_name":"[^"]*"'
+foretell forecast kinds.csv --future kinds_future.csv -q -m chronos:$two --target-col 'y,visi\,tors' >directly
+foretell fit kinds.csv -q -m chronos:$two --target-col 'y,visi\,tors' -o models.json
+foretell predict models.json --future kinds_future.csv -q >by-file
+check "saved models know their targets and words" cmp directly by-file
+for size in 1 64; do
+    foretell forecast kinds.csv -H 20 -q -m chronos:$two,batch_size=$size --target-col 'y,visi\,tors' >size-$size
+done
+check "the size of a batch changes nothing here either" cmp size-1 size-64
+show forecast kinds.csv -H 2 -q -m chronos:$bolt --target-col 'y,visi\,tors'
+show forecast kinds.csv -H 2 -q -m seasonal-naive --target-col 'y,visi\,tors'
+show forecast kinds.csv -H 2 -q -m chronos:$two --target-col y,visitors
+show forecast kinds.csv -H 2 -q -m chronos:$two --target-col y,y
+show forecast kinds.csv --future kinds_numbers.csv -q -m chronos:$two
+show plot kinds.csv -H 2 -m chronos:$two --target-col 'y,visi\,tors' -o both.svg
+show forecast kinds.csv -H 1 -m seasonal-naive --ignore-col visi,tors | round 1
 # fit and predict, from another folder
 foretell fit $DATA/promo.csv -q -m chronos:$two -o models.json
 foretell forecast $DATA/promo.csv -H 2 -q -m chronos:$two >directly

@@ -333,6 +333,170 @@ TEST(columns_count_as_far_as_they_are_known)
     ftl_series_free(s), ftl_series_free(plain);
 }
 
+/* ---- categories and several targets ----------------------------------------------------------------------------- */
+
+enum { AHEAD = 6 };
+static const char *const kinds[] = {"none", "sale", NULL, "late, night"};
+
+/* Two series with two targets, a column of numbers and one of text, out of order; ahead, 'new' is a word not seen. */
+static ftl_panel *mixed_panel(bool future, const char *words)
+{
+    char *text = NULL;
+    size_t size;
+    ftl_panel *p = NULL;
+    FILE *to = open_memstream(&text, &size);
+    fprintf(to, "unique_id,ds,kind,y,x,z\n");
+    for (int t = future ? N + AHEAD - 1 : N - 1; t >= (future ? N : 0); t--)
+        for (int s = 0; s < 2; s++) {
+            const char *kind = future && t == N + 2 ? "new" : kinds[(t + s) % 4];
+            if (!future && t == 40 && s) continue; /* a gap, which becomes missing */
+            fprintf(to, "s%d,%d,\"%s\",", s, t + 1, words ? words : kind ? kind : "");
+            if (!future) fprintf(to, "%.3f", 20 + 4 * sin(0.8 * t + s));
+            fprintf(to, ",%d,", t % 5);
+            if (!future && t % 9) fprintf(to, "%.3f", 7 + 2 * cos(0.5 * t + s));
+            fprintf(to, "\n");
+        }
+    fclose(to);
+    const ftl_csv_options options = {
+        .no_target = future, .keep_text = true, .more_targets = (const char *const[]){"z"}, .n_more_targets = 1};
+    CHECK_INT(ftl_panel_parse_csv(text, size, "panel", &options, &p, NULL), FTL_OK);
+    free(text);
+    return p;
+}
+
+/* What the C interface gives for the same tables, as floats: [series][target][AHEAD] medians. */
+typedef struct by_task {
+    float point[2][2][AHEAD];
+} by_task;
+
+static bool keep_result(void *user, const ftl_chronos_result *r)
+{
+    by_task *b = user;
+    CHECK_INT(r->horizon, AHEAD);
+    for (size_t t = 0; t < r->n_targets; t++)
+        for (size_t h = 0; h < AHEAD; h++) {
+            float q[64]; /* the forecaster sorts quantiles before it takes the median */
+            for (size_t k = 0; k < r->n_levels; k++) {
+                float v = r->quantiles[(t * r->n_levels + k) * AHEAD + h];
+                size_t i = k;
+                for (; i > 0 && q[i - 1] > v; i--) q[i] = q[i - 1];
+                q[i] = v;
+            }
+            b->point[r->task][t][h] = q[r->n_levels / 2];
+        }
+    return true;
+}
+
+static void by_c_interface(size_t n_targets, by_task *out)
+{
+    static float y[2][2 * N], x[2][N], ahead_x[AHEAD];
+    static const char *text[2][N], *ahead[2][AHEAD];
+    ftl_chronos_covariate covariates[2][3] = {0};
+    ftl_chronos_task tasks[2];
+    for (int s = 0; s < 2; s++) {
+        for (int t = 0; t < N; t++) {
+            bool gap = t == 40 && s;
+            char number[2][32];
+            snprintf(number[0], 32, "%.3f", 20 + 4 * sin(0.8 * t + s));
+            snprintf(number[1], 32, "%.3f", 7 + 2 * cos(0.5 * t + s));
+            y[s][t] = gap ? NAN : (float)atof(number[0]);
+            y[s][N + t] = gap || t % 9 == 0 ? NAN : (float)atof(number[1]);
+            x[s][t] = gap ? NAN : (float)(t % 5);
+            text[s][t] = gap ? NULL : kinds[(t + s) % 4];
+        }
+        for (int h = 0; h < AHEAD; h++) {
+            ahead_x[h] = (float)((N + h) % 5);
+            ahead[s][h] = h == 2 ? "new" : kinds[(N + h + s) % 4];
+        }
+        covariates[s][0] = (ftl_chronos_covariate){.name = "x", .past = x[s], .future = ahead_x};
+        covariates[s][1] = (ftl_chronos_covariate){.name = "kind", .text = text[s], .ahead = ahead[s]};
+        tasks[s] = (ftl_chronos_task){n_targets, N, y[s], covariates[s], 2, 0};
+    }
+    ftl_chronos *model = NULL;
+    ftl_error err = {FTL_OK, ""};
+    CHECK_INT(ftl_chronos_open(FTL_TEST_DATA "/toy-chronos2", NULL, &model, &err), FTL_OK);
+    CHECK(ftl_chronos_about(model).n_levels % 2 == 1 && ftl_chronos_about(model).n_levels < 64);
+    const ftl_chronos_options options = {.horizon = AHEAD};
+    if (ftl_chronos_predict(model, tasks, 2, &options, keep_result, out, &err)) fail_msg("%s", err.message);
+    ftl_chronos_close(model);
+}
+
+static bool same_as_by_task(void *user, const ftl_panel_result *r)
+{
+    const by_task *want = user;
+    if (r->error->code) fail_msg("%s", r->error->message);
+    for (size_t t = 0; t < ftl_forecast_n_targets(r->forecast); t++)
+        for (size_t h = 0; h < AHEAD; h++)
+            CHECK(ftl_forecast_point(ftl_forecast_target(r->forecast, t))[h] == (double)want->point[r->index][t][h]);
+    return true;
+}
+
+TEST(text_and_several_targets_give_what_the_c_interface_gives)
+{
+    ftl_panel *p = mixed_panel(false, NULL), *future = mixed_panel(true, NULL);
+    ftl_config *config = config_of(specs[2]);
+    by_task want;
+    const ftl_predict_args args = FTL_PREDICT_DEFAULTS;
+    ftl_error err = {FTL_OK, ""};
+    by_c_interface(2, &want);
+    if (ftl_forecast_panel(config, p, future, NULL, &args, 2, same_as_by_task, &want, &err))
+        fail_msg("%s", err.message);
+    ftl_config_free(config);
+    ftl_panel_free(p), ftl_panel_free(future);
+}
+
+TEST(targets_are_named_saved_and_refused_by_other_models)
+{
+    ftl_panel *p = mixed_panel(false, NULL), *future = mixed_panel(true, NULL), *numbers = mixed_panel(true, "7"),
+              *none = mixed_panel(true, "");
+    const ftl_series *s = ftl_panel_series(p, 1);
+    ftl_model *model = fit(specs[2], s), *again = NULL;
+    char *text = NULL;
+    ftl_error err = {FTL_OK, ""};
+    const ftl_predict_args args = {.future = ftl_panel_series(future, 1)};
+    ftl_forecast *a = predict(model, args), *b, *refused = NULL;
+    CHECK_INT(ftl_forecast_n_targets(a), 2);
+    CHECK_TEXT(ftl_forecast_target_name(a), "y");
+    CHECK_TEXT(ftl_forecast_target_name(ftl_forecast_target(a, 1)), "z");
+    CHECK(ftl_forecast_target(a, 2) == NULL);
+    CHECK_INT(ftl_model_save_text(model, &text, NULL), FTL_OK);
+    if (ftl_model_load_text(text, strlen(text), "saved", &again, &err)) fail_msg("%s", err.message);
+    b = predict(again, args);
+    for (size_t t = 0; t < 2; t++) check_same(ftl_forecast_target(a, t), ftl_forecast_target(b, t));
+    ftl_forecast_free(b);
+    b = predict(model, (ftl_predict_args){.future = ftl_panel_series(none, 1)}); /* a column without any value */
+    CHECK(memcmp(ftl_forecast_point(a), ftl_forecast_point(b), AHEAD * sizeof(double)) != 0);
+    CHECK_INT(ftl_model_predict(model, &(ftl_predict_args){.future = ftl_panel_series(numbers, 1)}, &refused, &err),
+              FTL_EDATA);
+    CHECK_CONTAINS(err.message, "column 'kind' holds text in the data, but numbers");
+    static const char *const others[] = {TOY("-bolt"), TOY("-t5"), "seasonal-naive"};
+    for (size_t i = 0; i < 3; i++) {
+        ftl_config *config = config_of(others[i]);
+        ftl_model *none_fitted = NULL;
+        CHECK_INT(ftl_model_fit(config, s, NULL, &none_fitted, &err), FTL_EINVAL);
+        CHECK_CONTAINS(err.message, "one");
+        ftl_config_free(config);
+    }
+    static const char *const damage[][2] = {{"\"n_targets\":2", "\"n_targets\":9"},
+                                            {"\"n_targets\":2", "\"n_targets\":4"},
+                                            {"\"words\":[", "\"words\":[\"none\","},
+                                            {"\"words\":[", "\"words\":[3,"},
+                                            {"\"words\":[\"late, night\",\"none\",\"sale\"]", "\"words\":[]"}};
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        char *at = strstr(text, damage[i][0]), *bad = malloc(strlen(text) + 200);
+        ftl_model *loaded = NULL;
+        CHECK(at != NULL);
+        sprintf(bad, "%.*s%s%s", (int)(at - text), text, damage[i][1], at + strlen(damage[i][0]));
+        if (!ftl_model_load_text(bad, strlen(bad), "saved", &loaded, &err)) fail_msg("taken: %s", damage[i][1]);
+        CHECK(loaded == NULL);
+        free(bad);
+    }
+    ftl_text_free(text);
+    ftl_forecast_free(a), ftl_forecast_free(b);
+    ftl_model_free(model), ftl_model_free(again);
+    ftl_panel_free(p), ftl_panel_free(future), ftl_panel_free(numbers), ftl_panel_free(none);
+}
+
 /* ---- saved ------------------------------------------------------------------------------------------------------ */
 
 TEST(saved_models_of_one_file_share_their_weights)
@@ -407,6 +571,8 @@ int main(void)
         cmocka_unit_test(batches_of_a_panel_give_what_each_series_gives_alone),
         cmocka_unit_test(a_panel_can_be_stopped_within_a_batch),
         cmocka_unit_test(columns_count_as_far_as_they_are_known),
+        cmocka_unit_test(text_and_several_targets_give_what_the_c_interface_gives),
+        cmocka_unit_test(targets_are_named_saved_and_refused_by_other_models),
         cmocka_unit_test(saved_models_of_one_file_share_their_weights),
         cmocka_unit_test(a_saved_model_without_its_weights_or_with_nonsense_is_refused),
     };

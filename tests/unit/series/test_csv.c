@@ -343,17 +343,74 @@ TEST(files_plain_and_gzipped)
     CHECK_CONTAINS(err.message, "is a directory");
 }
 
+TEST(text_is_kept_where_it_is_asked_for)
+{
+    static const char text[] = "unique_id,ds,y,kind,x,empty,note\nb,2,1,sale,1,,-\na,2,2,\" two, words \",,,\n"
+                               "b,1,3,NA,5,,early\na,1,4,sale,6,,NaN\n";
+    ftl_panel *panel = read_text(text, &(ftl_csv_options){.keep_text = true, .null_text = "-"});
+    const ftl_series *a = ftl_panel_find(panel, "a"), *b = ftl_panel_find(panel, "b");
+    CHECK_TEXT(ftl_panel_ignored(panel), "");
+    CHECK_INT(ftl_series_n_columns(a), 2);
+    CHECK_TEXT(ftl_series_column_name(a, 1), "empty");
+    CHECK(ftl_series_column_named(a, "kind") == NULL);
+    CHECK_INT(ftl_series_n_text(a), 2);
+    CHECK_TEXT(ftl_series_text_name(a, 0), "kind");
+    CHECK_TEXT(ftl_series_text_name(a, 1), "note");
+    CHECK(ftl_series_text_name(a, 2) == NULL);
+    CHECK_TEXT(ftl_series_text(a, 0, 0), "sale"); /* the rows of a series are in order of time */
+    CHECK_TEXT(ftl_series_text(a, 0, 1), "two, words");
+    CHECK_TEXT(ftl_series_text(b, 0, 1), "sale");
+    CHECK(ftl_series_text(b, 0, 0) == NULL && ftl_series_text(a, 1, 0) == NULL && ftl_series_text(b, 1, 1) == NULL);
+    CHECK_TEXT(ftl_series_text(b, 1, 0), "early");
+    CHECK(ftl_series_text(b, 0, 2) == NULL && ftl_series_text(b, 2, 0) == NULL);
+    ftl_panel_free(panel);
+    check_refused("ds,y,k\n1,2,a\n2,3,\xff\n", &(ftl_csv_options){.keep_text = true}, "f.csv:3: column 'k'");
+}
+
+TEST(several_targets_are_kept_apart_from_further_columns)
+{
+    static const char text[] = "unique_id,b,x,ds,a,kind\ns,10,1,2,20,u\ns,NA,2,1,40,v\n";
+    const ftl_csv_options options = {
+        .target_column = "a", .more_targets = (const char *const[]){"b"}, .n_more_targets = 1};
+    ftl_panel *panel = read_text(text, &options);
+    const ftl_series *s = ftl_panel_series(panel, 0);
+    CHECK_INT(ftl_series_n_targets(s), 2);
+    CHECK_TEXT(ftl_series_target_name(s, 0), "a");
+    CHECK_TEXT(ftl_series_target_name(s, 1), "b");
+    CHECK(ftl_series_target_name(s, 2) == NULL && ftl_series_target(s, 2) == NULL);
+    CHECK(ftl_series_target(s, 0) == ftl_series_values(s) && ftl_series_target(s, 0)[0] == 40);
+    CHECK(isnan(ftl_series_target(s, 1)[0]) && ftl_series_target(s, 1)[1] == 10);
+    CHECK_INT(ftl_series_n_columns(s), 1);
+    CHECK_TEXT(ftl_panel_ignored(panel), "kind");
+    ftl_panel_free(panel);
+    ftl_csv_options future = options;
+    future.no_target = true;
+    panel = read_text(text, &future);
+    CHECK_INT(ftl_series_n_targets(ftl_panel_series(panel, 0)), 1);
+    CHECK_INT(ftl_series_n_columns(ftl_panel_series(panel, 0)), 1);
+    ftl_panel_free(panel);
+    check_refused("ds,a,b\n1,2,three\n", &options, "f.csv:2: column 'b': 'three' is not a number");
+    check_refused("ds,a,b\n1,2,True\n", &options, "'True' is not a number");
+    check_refused("ds,a\n1,2\n", &options, "there is no column 'b'");
+    check_refused(
+        "ds,a\n1,2\n",
+        &(ftl_csv_options){.target_column = "a", .more_targets = (const char *const[]){"a"}, .n_more_targets = 1},
+        "'a' cannot be a further target");
+}
+
 TEST(memory_may_run_out_anywhere)
 {
     static const char text[] =
         "unique_id,ds,y,x,t,e\nb,2,1,1,a,\n\"a\"\"\",2,2,,b,\nb,1,3,True,c,\n\"a\"\"\",1,4,5,d,\n";
+    const ftl_csv_options options = {
+        .null_text = "-", .keep_text = true, .more_targets = (const char *const[]){"e"}, .n_more_targets = 1};
     ftl_status st = FTL_ENOMEM;
     long n = 0;
     for (; st == FTL_ENOMEM && n < 500; n++) {
         ftl_panel *panel = NULL;
         ftl_error err = {FTL_OK, ""};
         fi_alloc_fail_after(n);
-        st = ftl_panel_parse_csv(text, sizeof text - 1, "f.csv", &(ftl_csv_options){.null_text = "-"}, &panel, &err);
+        st = ftl_panel_parse_csv(text, sizeof text - 1, "f.csv", &options, &panel, &err);
         fi_alloc_fail_after(-1);
         CHECK((st == FTL_OK) == (panel != NULL));
         if (panel) CHECK_TEXT(show(panel), "b: 1=3 2=1 | a\": 1=4 2=2");
@@ -447,6 +504,8 @@ int main(void)
         cmocka_unit_test(interleaved_series_come_apart),
         cmocka_unit_test(columns_are_numeric_or_left_out),
         cmocka_unit_test(columns_by_other_names_and_future_frames),
+        cmocka_unit_test(text_is_kept_where_it_is_asked_for),
+        cmocka_unit_test(several_targets_are_kept_apart_from_further_columns),
         cmocka_unit_test(wrong_fields_are_named_with_file_line_and_column),
         cmocka_unit_test(eight_digits_among_indices_are_an_index),
         cmocka_unit_test(wrong_headers_are_explained),

@@ -79,6 +79,41 @@ TEST(batches_hold_whole_series)
     fi_buf_release(&text);
 }
 
+TEST(text_and_further_targets_go_with_their_batch)
+{
+    enum { SERIES = 60, ROWS = 5 };
+    const ftl_csv_options options = {
+        .keep_text = true, .more_targets = (const char *const[]){"other"}, .n_more_targets = 1};
+    fi_buf text = {0};
+    fi_buf_text(&text, "unique_id,ds,word,y,other\n");
+    for (size_t i = 0; i < SERIES * ROWS; i++)
+        fi_buf_printf(&text, "s%zu,%zu,w%zu,%zu,%zu\n", i / ROWS, ROWS - i % ROWS, i % 11, i, 2 * i);
+    for (int whole = 0; whole < 2; whole++) { /* streamed, and read whole and handed out in parts */
+        fi_stream *input;
+        ftl_panel_reader *reader;
+        ftl_panel *panel;
+        size_t seen = 0;
+        CHECK_INT(fi_stream_memory(text.data, text.size, "f.csv", &input, NULL), FTL_OK);
+        CHECK_INT(fi_panel_reader_open(input, "f.csv", &options, whole ? 1 << 20 : 0, &reader, NULL), FTL_OK);
+        while (!ftl_panel_reader_next(reader, 3 * ROWS, &panel, NULL) && panel) {
+            CHECK_INT(ftl_panel_n_series(panel), 3);
+            for (size_t k = 0; k < (size_t)3 * ROWS; k++, seen++) {
+                const ftl_series *s = ftl_panel_series(panel, k / ROWS);
+                size_t row = k % ROWS, i = seen - row + ROWS - 1 - row; /* of the file */
+                char word[32];
+                snprintf(word, sizeof word, "w%zu", i % 11);
+                CHECK_TEXT(ftl_series_text(s, 0, row), word);
+                CHECK_INT(ftl_series_values(s)[row], i);
+                CHECK_INT(ftl_series_target(s, 1)[row], 2 * i);
+            }
+            ftl_panel_free(panel);
+        }
+        CHECK_INT(seen, SERIES * ROWS);
+        ftl_panel_reader_close(reader);
+    }
+    fi_buf_release(&text);
+}
+
 TEST(a_series_that_turns_up_again_is_refused_only_in_large_files)
 {
     fi_buf text = make_text(3, 4);
@@ -260,6 +295,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_hold_whole_series),
+        cmocka_unit_test(text_and_further_targets_go_with_their_batch),
         cmocka_unit_test(a_series_that_turns_up_again_is_refused_only_in_large_files),
         cmocka_unit_test(a_large_file_in_another_order_is_read_whole),
         cmocka_unit_test(a_file_without_ids_is_one_batch),
