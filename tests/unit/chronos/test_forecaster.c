@@ -1,6 +1,8 @@
 /* The forecaster "chronos": options, batches, tails, covariates, saved models. On toys that have learnt nothing. */
 #include "check.h"
 
+#include "base/alloc.h"
+
 #include <foretell/foretell.h>
 
 enum { N = 120, H = 20 };
@@ -497,6 +499,36 @@ TEST(targets_are_named_saved_and_refused_by_other_models)
     ftl_panel_free(p), ftl_panel_free(future), ftl_panel_free(numbers), ftl_panel_free(none);
 }
 
+TEST(memory_may_run_out_anywhere_between_words_and_forecasts)
+{
+    ftl_panel *p = mixed_panel(false, NULL);
+    ftl_config *config = config_of(specs[2]);
+    ftl_model *opened = NULL; /* weights are open already: their reader has tests of its own */
+    ftl_status st = FTL_ENOMEM;
+    long n = 0;
+    CHECK_INT(ftl_model_fit(config, ftl_panel_series(p, 0), NULL, &opened, NULL), FTL_OK);
+    for (; st == FTL_ENOMEM && n < 2000; n++) {
+        ftl_model *model = NULL, *again = NULL;
+        ftl_forecast *fc = NULL;
+        char *text = NULL;
+        fi_alloc_fail_after(n);
+        st = ftl_model_fit(config, ftl_panel_series(p, 1), NULL, &model, NULL); /* with a gap: on a grid */
+        if (!st) st = ftl_model_predict(model, &(ftl_predict_args){.horizon = 3}, &fc, NULL);
+        if (!st) st = ftl_model_save_text(model, &text, NULL);
+        if (!st) st = ftl_model_load_like(model, text, strlen(text), "saved", &again, NULL);
+        fi_alloc_fail_after(-1);
+        CHECK((st == FTL_OK) == (again != NULL));
+        ftl_forecast_free(fc);
+        ftl_text_free(text);
+        ftl_model_free(model), ftl_model_free(again);
+    }
+    CHECK_INT(st, FTL_OK);
+    CHECK(n > 80);
+    ftl_model_free(opened);
+    ftl_config_free(config);
+    ftl_panel_free(p);
+}
+
 /* ---- saved ------------------------------------------------------------------------------------------------------ */
 
 TEST(saved_models_of_one_file_share_their_weights)
@@ -573,6 +605,7 @@ int main(void)
         cmocka_unit_test(columns_count_as_far_as_they_are_known),
         cmocka_unit_test(text_and_several_targets_give_what_the_c_interface_gives),
         cmocka_unit_test(targets_are_named_saved_and_refused_by_other_models),
+        cmocka_unit_test(memory_may_run_out_anywhere_between_words_and_forecasts),
         cmocka_unit_test(saved_models_of_one_file_share_their_weights),
         cmocka_unit_test(a_saved_model_without_its_weights_or_with_nonsense_is_refused),
     };
