@@ -73,11 +73,9 @@ bool fi_json_next(fi_json_reader *r, fi_json_text *key)
     }
     if (r->more & bit && !accept(r, ',')) fail(r, object ? "',' or '}' is expected" : "',' or ']' is expected");
     r->more |= bit;
-    if (object) {
-        fi_json_text found = fi_json_get_string(r);
-        if (!r->failed && !accept(r, ':')) fail(r, "':' is expected");
-        if (key) *key = found;
-    }
+    const fi_json_text found = object ? fi_json_get_string(r) : (fi_json_text){"", 0};
+    if (object && !accept(r, ':')) fail(r, "':' is expected");
+    if (key) *key = found;
     return !r->failed;
 }
 

@@ -33,7 +33,7 @@ fi_json_reader fi_json_read(const char *text, size_t size, const char *name, ftl
 char fi_json_peek(fi_json_reader *r);
 /* Into the object or array that comes next. */
 void fi_json_enter(fi_json_reader *r);
-/* Is there another value? In an object its key is left in *key. At the end of the container false, and out of it. */
+/* Is there another value? Its key is left in *key, which is empty in an array. At the end of the container false, and out of it. */
 bool fi_json_next(fi_json_reader *r, fi_json_text *key);
 /* The next value, which must be text, or a number: true where that is whole, not negative, and fits. */
 fi_json_text fi_json_get_string(fi_json_reader *r);

@@ -78,6 +78,7 @@ TEST(an_index_stays_in_its_folder_and_must_fit_its_shards)
     write_file(inside("s2"), bytes, n);
     check_index("{}", FTL_EDATA, "weight_map");
     check_index("[", FTL_EDATA, "index.json");
+    check_index("[{\"weight_map\":{\"a\":\"s1\"}}, 1]", FTL_EDATA, "weight_map");
     check_index("{\"weight_map\":{\"a\":\"s1\"}", FTL_EDATA, "not valid JSON at byte 24");
     check_index("{\"weight_map\":{\"a\":\"s1\"}}}", FTL_EDATA, "something follows");
     check_index("{\"weight_map\":{\"a\":\"s1\"},\"weight_map\":{}}", FTL_EDATA, "one object");
