@@ -102,7 +102,8 @@ FI_INLINE fi_vf piece(const source *s, size_t r, size_t c)
     if (r >= s->n || c >= s->columns) return (fi_vf){0};
     const float *from = s->x + (s->at ? s->at[r] : r) * s->ld + c;
     const size_t left = s->columns - c;
-    return (fi_vf)_mm512_maskz_loadu_ps(left < 16 ? (__mmask16)((1u << left) - 1) : (__mmask16)-1, from) * s->factor;
+    const __mmask16 there = (__mmask16)(left < 16 ? (1u << left) - 1 : 0xFFFF);
+    return (fi_vf)_mm512_maskz_loadu_ps(there, from) * s->factor;
 }
 
 FI_INLINE void fetch_ahead(const source *s, size_t r)
