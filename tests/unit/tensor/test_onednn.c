@@ -70,6 +70,7 @@ static void product(const product_case *c, fi_engine *plain, fi_engine *fast)
     float *a = random_numbers(c->m * lda, 1), *b = random_numbers(c->k * c->n, 2), *bias = random_numbers(c->n, 3);
     float *residual = random_numbers(c->m * ldc, 4), *got = random_numbers(c->m * ldc, 5);
     float *expected = random_numbers(c->m * ldc, 5), *size = random_numbers(c->m * ldc, 6);
+    float *other = random_numbers(c->k * c->n, 7);
     fi_packed *ours, *theirs;
     fi_product p = {.m = c->m, .n = c->n, .k = c->k, .a = a, .lda = lda, .ldc = ldc, .accumulate = c->accumulate};
     p.bias = c->bias ? bias : NULL;
@@ -77,7 +78,7 @@ static void product(const product_case *c, fi_engine *plain, fi_engine *fast)
     p.residual = c->residual ? residual : NULL;
     p.ld_residual = ldc;
     CHECK_INT(fi_pack(plain, c->type, c->k, c->n, b, ldb, c->transposed, &ours, NULL), FTL_OK);
-    CHECK_INT(fi_pack(fast, c->type, c->k, c->n, a, ldb, c->transposed, &theirs, NULL), FTL_OK);
+    CHECK_INT(fi_pack(fast, c->type, c->k, c->n, other, ldb, c->transposed, &theirs, NULL), FTL_OK);
     CHECK(theirs->onednn && theirs->bytes > ours->bytes && !ours->onednn);
     fi_repack(fast, theirs, b, ldb, c->transposed); /* what was packed before is gone */
     p.packed = ours;
@@ -98,7 +99,7 @@ static void product(const product_case *c, fi_engine *plain, fi_engine *fast)
     check_near("product", got, expected, size, c->m * c->n);
     fi_packed_free(ours);
     fi_packed_free(theirs);
-    float *const all[] = {a, b, bias, residual, got, expected, size};
+    float *const all[] = {a, b, bias, residual, got, expected, size, other};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) fi_aligned_free(all[i]);
 }
 
