@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "weight files are read in place: this needs a little-endian machine");
+               "numbers are read as they lie in the file: this needs a little-endian machine");
 
 /* ---- what readers call ---- */
 
