@@ -25,6 +25,8 @@ static void multiply_amx(const uint32_t *a, size_t lda, const uint32_t *b, size_
                          size_t sum, float *c, size_t ldc, bool add)
 {
     const size_t row_a = lda * 4, row_b = ldb * 4, row_c = ldc * 4; /* in bytes */
+    /* gcc does not know that tile loads read memory: what they read must be stored by now. */
+    __asm__ volatile("" ::: "memory");
     for (size_t j = 0; j < columns; j += UNIT)
         for (size_t i = 0; i < rows; i += UNIT) {
             float *to = c + i * ldc + j;
