@@ -1,5 +1,6 @@
 /* The forecasters: the one file that knows every system. The first one is the default of the command line. */
 #include "chronos/forecaster.h"
+#include "eval/auto.h"
 #include "prophet/prophet.h"
 #include "stats/stats.h"
 
@@ -30,6 +31,7 @@ const ftl_forecaster *const fi_forecasters[] = {
     &stl_forecaster,
     &ensemble_forecaster,
     &chronos_forecaster,
+    &auto_forecaster,
 };
 /* clang-format on */
 const size_t fi_n_forecasters = sizeof fi_forecasters / sizeof *fi_forecasters;

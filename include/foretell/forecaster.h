@@ -86,6 +86,11 @@ FTL_API ftl_status ftl_config_new(const char *spec, ftl_config **out, ftl_error 
 FTL_API ftl_status ftl_config_set(ftl_config *config, const char *option, const char *value, ftl_error *err);
 /** The value of an option as text (not of items, which are many). ftl_text_free(). FTL_EINVAL: no such option. */
 FTL_API ftl_status ftl_config_get(const ftl_config *config, const char *option, char **out, ftl_error *err);
+/**
+ * Tells a configuration what its user knows but did not say, as the season and the horizon of the data at hand: sets the
+ * count option of that name, where there is one that is 0 by default and still is. A value out of its range is passed over.
+ */
+FTL_API void ftl_config_tell(ftl_config *config, const char *option, size_t value);
 FTL_API const ftl_forecaster *ftl_config_forecaster(const ftl_config *config);
 /**
  * What models of this configuration can (ftl_capability). Where that depends on a model file, its config is looked at.
@@ -168,6 +173,9 @@ FTL_API ftl_status ftl_model_explain(const ftl_model *model, char **out, ftl_err
 FTL_API size_t ftl_model_n_warnings(const ftl_model *model);
 /** @return the i-th warning, a sentence owned by the model; NULL when there is none. */
 FTL_API const char *ftl_model_warning(const ftl_model *model, size_t i);
+
+/** @return what the fit chose and why, a sentence owned by the model; NULL for models that choose nothing. */
+FTL_API const char *ftl_model_remark(const ftl_model *model);
 
 /** A seasonal effect over one period, for a picture. */
 typedef struct ftl_profile {

@@ -149,7 +149,7 @@ extern bool cli_quiet, cli_verbose;
 void cli_note(const char *format, ...) FTL_PRINTF(1, 2);
 /* A line on standard error whatever -q says. */
 void cli_warn(const char *format, ...) FTL_PRINTF(1, 2);
-/* The warnings of a fit, as remarks; after ten series with some, `said` counting them, only with -v. */
+/* What a fit chose and its warnings, as remarks; after ten series with some, `said` counting them, only with -v. */
 void cli_note_warnings(const ftl_model *model, size_t *said);
 /* Once in a run: that a forecast goes beyond what its model predicts in one pass. */
 void cli_note_reach(const ftl_model *model, const ftl_forecast *forecast);

@@ -173,6 +173,7 @@ int cmd_forecast(int argc, char **argv)
     j.writer.json = cli_json;
     ftl_status st = cli_freq(&in, &fit.freq, &err);
     if (!st) st = cli_config(&j.model, &config, &err);
+    if (!st) ftl_config_tell(config, "horizon", horizon);
     if (!st) st = cli_output_check(path, &err);
     if (!st) st = describe_run(config, &j, horizon, &j.writer.about, &err);
     if (!st) cli_keep_text(&in, config);

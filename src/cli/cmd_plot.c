@@ -138,6 +138,7 @@ int cmd_plot(int argc, char **argv)
     if (!st) st = ftl_plot_format_of(path, &format, &err);
     if (!st) st = cli_output_check(path, &err);
     if (!st) st = cli_config(&j.model, &config, &err);
+    if (!st) ftl_config_tell(config, "horizon", horizon);
     if (!st) {
         cli_keep_text(&in, config);
         const ftl_csv_options csv = cli_csv_options(&in, false);

@@ -40,10 +40,12 @@ void cli_note_warnings(const ftl_model *model, size_t *said)
 {
     enum { SAY_AT_MOST = 10 };
     const char *id = ftl_model_id(model), *text;
-    if (!ftl_model_n_warnings(model) || (++*said > SAY_AT_MOST && !cli_verbose)) return;
+    const char *remark = ftl_model_remark(model);
+    if ((!remark && !ftl_model_n_warnings(model)) || (++*said > SAY_AT_MOST && !cli_verbose)) return;
+    if (remark) cli_note(*id ? "series '%s': %s" : "%s%s", id, remark);
     for (size_t i = 0; (text = ftl_model_warning(model, i)); i++)
         cli_note(*id ? "warning: series '%s': %s" : "warning: %s%s", id, text);
-    if (*said == SAY_AT_MOST && !cli_verbose) cli_note("further warnings are shown with -v");
+    if (*said == SAY_AT_MOST && !cli_verbose) cli_note("further %s are shown with -v", remark ? "choices" : "warnings");
 }
 
 void cli_note_reach(const ftl_model *model, const ftl_forecast *forecast)

@@ -192,21 +192,18 @@ static ftl_status run_window(evaluation *e, const ftl_config *config, const cut 
     return ftl_forecast_panel(config, c->past, c->future, &fit, &predict, args->n_threads, on_result, e, err);
 }
 
-/* The configuration with its season set to the data set's, where it has that option and leaves it to the frequency. */
-static ftl_status told_season(const ftl_config *config, size_t season, ftl_config **out, ftl_error *err)
+/* A copy of the configuration that is told the season and horizon of the data set, where it leaves them open. */
+static ftl_status told_config(const ftl_config *config, const ftl_dataset *set, ftl_config **out, ftl_error *err)
 {
-    char *value = NULL, *spec = NULL, text[24];
+    char *spec = NULL;
     *out = NULL;
-    if (!season || ftl_config_get(config, "season", &value, NULL)) return FTL_OK; /* no such option */
-    bool unset = !strcmp(value, "0");
-    ftl_text_free(value);
-    if (!unset) return FTL_OK;
     ftl_status st = ftl_config_text(config, &spec, err);
     if (!st) st = ftl_config_new(spec, out, err);
-    snprintf(text, sizeof text, "%zu", season);
-    if (!st) st = ftl_config_set(*out, "season", text, err);
     ftl_text_free(spec);
-    return st;
+    if (st) return st;
+    ftl_config_tell(*out, "season", set->natural_season ? set->natural_season : set->season);
+    ftl_config_tell(*out, "horizon", set->horizon);
+    return FTL_OK;
 }
 
 /* The season of the scale and the baseline: the data set's, or the usual one of the frequency. */
@@ -259,7 +256,7 @@ ftl_status ftl_evaluate(const ftl_config *config, const ftl_panel *panel, const 
     e.point = fi_alloc(horizon, sizeof *e.point);
     e.work = fi_alloc(e.n_samples, sizeof *e.work);
     if (!e.q || !e.point || !e.work) st = fi_fail_memory(err);
-    if (!st && config) st = told_season(config, set->natural_season ? set->natural_season : set->season, &told, err);
+    if (!st && config) st = told_config(config, set, &told, err);
     if (!st) st = nominal_times(panel, set, &nominal, err);
     fi_peak_memory_reset();
     for (size_t w = 0; w < windows && !st; w++) {

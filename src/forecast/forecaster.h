@@ -104,6 +104,8 @@ struct ftl_forecaster {
     size_t (*reach)(const void *model);
     /* Optional: the i-th warning of the fit; NULL past the last one. */
     const char *(*warning)(const void *model, size_t i);
+    /* Optional: what the fit chose and why, one sentence. */
+    const char *(*remark)(const void *model);
 };
 
 struct ftl_config {

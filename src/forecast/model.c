@@ -761,6 +761,11 @@ size_t ftl_model_n_warnings(const ftl_model *model)
     return n;
 }
 
+const char *ftl_model_remark(const ftl_model *model)
+{
+    return model->forecaster->remark ? model->forecaster->remark(model->state) : NULL;
+}
+
 /* ---- what pictures ask for -------------------------------------------------------------------------------------- */
 
 size_t ftl_model_reach(const ftl_model *model)

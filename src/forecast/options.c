@@ -449,6 +449,14 @@ static ftl_status put_items(const ftl_config *config, const fi_option *o, char *
     return st;
 }
 
+void ftl_config_tell(ftl_config *config, const char *option, size_t value)
+{
+    const fi_option *o = find_option(config->forecaster, option);
+    int64_t *field_value = o && o->info.type == FTL_OPTION_COUNT ? field(config, o) : NULL;
+    if (!field_value || *field_value || strcmp(o->info.default_text, "0") != 0) return;
+    if ((double)value <= o->info.max) *field_value = (int64_t)value;
+}
+
 ftl_status ftl_config_text(const ftl_config *config, char **out, ftl_error *err)
 {
     *out = NULL;
