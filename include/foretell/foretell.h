@@ -6,6 +6,7 @@
 #include <foretell/bench.h>
 #include <foretell/calendar.h>
 #include <foretell/chronos.h>
+#include <foretell/describe.h>
 #include <foretell/forecast.h>
 #include <foretell/forecaster.h>
 #include <foretell/hub.h>

@@ -5,6 +5,7 @@
 #ifndef FORETELL_PLOT_H
 #define FORETELL_PLOT_H
 
+#include <foretell/describe.h>
 #include <foretell/evaluate.h>
 
 #ifdef __cplusplus
@@ -57,6 +58,16 @@ FTL_API ftl_status ftl_plot_forecast(const ftl_plot_item *items, size_t n_items,
 FTL_API ftl_status ftl_plot_components(const ftl_model *model, const ftl_forecast *forecast,
                                        const ftl_plot_style *style, ftl_plot_format format, const char *path,
                                        ftl_error *err);
+
+/**
+ * Draws descriptions (ftl_describe()): for each series its values with trend, outliers (dots) and shifts of the level
+ * (verticals), the season and remainder of its STL, autocorrelations, and the spectrum by period.
+ * @param series  [n], 1 to 4, the series that the descriptions [n] are of
+ * @return as ftl_plot_forecast()
+ */
+FTL_API ftl_status ftl_plot_descriptions(const ftl_series *const *series, const ftl_description *const *descriptions,
+                                         size_t n, const ftl_plot_style *style, ftl_plot_format format,
+                                         const char *path, ftl_error *err);
 
 /** Pictures of a benchmark. */
 typedef enum ftl_summary_picture {

@@ -9,6 +9,7 @@ const cli_command cli_commands[] = {
     {"fit", "fit models and save them", cmd_fit},
     {"predict", "forecast with saved models", cmd_predict},
     {"embed", "what a pretrained model makes of each series, as numbers", cmd_embed},
+    {"describe", "seasons, trend, gaps, outliers of each series, and models that suit", cmd_describe},
     {"evaluate", "judge models on the data sets of a benchmark", cmd_evaluate},
     {"plot", "draw forecasts and their components", cmd_plot},
     {"models", "list the models, or the options of one", cmd_models},

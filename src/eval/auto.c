@@ -34,7 +34,7 @@ static const fi_option auto_options[] = {
                    "the candidates, with options where needed (prophet:growth=flat); none given: chosen by length and "
                    "intermittency. Seasonal naive always joins them"),
     FI_OPTION_CHOICE(auto_config, metric, "wql", "wql|mase", "what candidates are judged by"),
-    FI_OPTION_CHOICE(auto_config, combine, "best", "best|weighted",
+    FI_OPTION_CHOICE(auto_config, combine, "weighted", "best|weighted",
                      "the best one, or up to five that beat seasonal naive, weighted by their inverse score"),
     FI_OPTION_COUNT(
         auto_config, windows, "0", 0, 20,

@@ -16,6 +16,9 @@ uint64_t fi_series_seed(uint64_t seed, const char *id);
  */
 bool fi_freq_fits(const ftl_freq *freq, const ftl_time *times, size_t n);
 
+/* *out is NULL when the series is already regular, else a copy on the grid of its frequency with NaN in the gaps. */
+ftl_status fi_regularise(const ftl_series *series, const ftl_freq *freq, ftl_series **out, ftl_error *err);
+
 /*
  * ftl_model_predict() for n models of one forecaster that has predict_batch, passing over those whose errors[i] has a
  * code. out[i] or errors[i] is set for each. FTL_OK, FTL_ECANCELLED or FTL_ENOMEM; after failure no out is set.

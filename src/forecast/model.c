@@ -147,10 +147,7 @@ static ftl_status spread(const ftl_series *s, const ftl_time *grid, size_t n, ft
     return st;
 }
 
-/*
- * *out is NULL when the series is already regular, else a copy on the grid of its frequency with NaN in the gaps.
- */
-static ftl_status regularise(const ftl_series *s, const ftl_freq *freq, ftl_series **out, ftl_error *err)
+ftl_status fi_regularise(const ftl_series *s, const ftl_freq *freq, ftl_series **out, ftl_error *err)
 {
     *out = NULL;
     const ftl_time *ds = fi_series_ds(s);
@@ -237,7 +234,7 @@ ftl_status ftl_model_fit(const ftl_config *config, const ftl_series *series, con
     m->id = fi_strdup(series->id);
     st = m->id ? ftl_config_text(config, &m->options, err) : fi_fail_memory(err);
     if (!st) st = resolve_freq(f, series, own.freq, &m->freq, &m->has_freq, err);
-    if (!st && !takes(f, FTL_TAKES_IRREGULAR_TIMES)) st = regularise(series, &m->freq, &regular, err);
+    if (!st && !takes(f, FTL_TAKES_IRREGULAR_TIMES)) st = fi_regularise(series, &m->freq, &regular, err);
     if (!st) st = check_complete(f, regular ? regular : series, err);
     if (st) goto done;
     own.freq = m->has_freq ? &m->freq : NULL;
