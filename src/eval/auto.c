@@ -98,6 +98,7 @@ static double usual_cost(const char *spec, size_t n, size_t season)
         {"imapa", 2e-2, 5e-5, 0},
         {"auto-arima", 0, 2e-4, 1e-5},
         {"arima", 0, 1e-4, 1e-5},
+        {"mstl", 0, 5e-5, 0},
         {"chronos", 0.2, 0, 0},
     };
     size_t length = strcspn(spec, ":");
@@ -208,6 +209,7 @@ static const char *default_models(const plan *p)
     for (size_t t = 0; t < p->n; t++) observed += isnan(p->y[t]) ? 0 : 1;
     if (is_intermittent(p->y, p->n)) return "sba+tsb+adida+imapa+auto-theta+auto-ets";
     if (observed < 24 || observed < 2 * p->season) return "drift+auto-theta+auto-ets";
+    if (p->season > 24) return "auto-theta+mstl+auto-arima+prophet"; /* more than the forms of auto-ets take */
     return "auto-theta+auto-ets+auto-arima+prophet";
 }
 

@@ -523,9 +523,9 @@ static void advise(ftl_description *d)
                  "sba, tsb or imapa: demand comes every %.2g steps (%s); read quantiles, not the mean", d->adi,
                  ftl_demand_name(d->demand));
     else if (n > 1)
-        snprintf(to, sizeof d->advice, "prophet or a pretrained model: several seasons (%s)%s", seasons, note);
+        snprintf(to, sizeof d->advice, "mstl or prophet: several seasons (%s)%s", seasons, note);
     else if (longest > 24)
-        snprintf(to, sizeof d->advice, "prophet or auto-theta: a long season of %s, beyond what auto-ets takes%s",
+        snprintf(to, sizeof d->advice, "mstl, prophet or auto-theta: a long season of %s, beyond what auto-ets takes%s",
                  seasons, note);
     else if (n)
         snprintf(to, sizeof d->advice, "auto-ets, auto-theta or auto-arima: one season of %s%s%s", seasons,
