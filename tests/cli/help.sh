@@ -2,12 +2,12 @@
 show --help
 show help help
 show forecast --help
-for command in fit predict embed plot models holidays info bench; do
+for command in fit predict embed describe plot models holidays info bench; do
     check "$command --help explains itself" test "$(foretell $command --help | wc -l)" -gt 8
     check "help $command is the same" cmp <(foretell help $command) <(foretell $command --help)
 done
 foretell help --man >foretell.1
-check "the manual has a section for every command" test "$(grep -c '^\.SS "foretell ' foretell.1)" = 11
+check "the manual has a section for every command" test "$(grep -c '^\.SS "foretell ' foretell.1)" = 12
 check "every option of forecast is in it" test -z "$(foretell forecast --help | grep -oE '\-\-[a-z-]+ ' | tr -d ' ' | sort -u |
     while read -r option; do grep -qF -- "${option//-/\\-}" foretell.1 || echo "$option"; done)"
 foretell help --completion bash >completion
