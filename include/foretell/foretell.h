@@ -7,10 +7,10 @@
 #include <foretell/calendar.h>
 #include <foretell/chronos.h>
 #include <foretell/describe.h>
+#include <foretell/evaluate.h>
 #include <foretell/forecast.h>
 #include <foretell/forecaster.h>
 #include <foretell/hub.h>
-#include <foretell/evaluate.h>
 #include <foretell/plot.h>
 #include <foretell/program.h>
 #include <foretell/prophet.h>
