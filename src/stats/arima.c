@@ -32,7 +32,7 @@ typedef struct arima_state {
     {                                                                                                                  \
         name, FI_FIELD_COUNT, offsetof(arima_state, field), 0, false                                                   \
     }
-static const fi_field arima_fields[] = {
+static const fi_state_field arima_fields[] = {
     FI_FIELD_STRING(arima_state, model),
     FI_FIELD(arima_state, p, FI_FIELD_COUNT),
     FI_FIELD(arima_state, d, FI_FIELD_COUNT),

@@ -19,9 +19,9 @@
 typedef struct drift_state {
     double drift, drift_error, sigma; /* drift_error: its standard error */
 } drift_state;
-static const fi_field drift_fields[] = {FI_FIELD(drift_state, drift, FI_FIELD_REAL),
-                                        FI_FIELD(drift_state, drift_error, FI_FIELD_REAL),
-                                        FI_FIELD(drift_state, sigma, FI_FIELD_REAL)};
+static const fi_state_field drift_fields[] = {FI_FIELD(drift_state, drift, FI_FIELD_REAL),
+                                              FI_FIELD(drift_state, drift_error, FI_FIELD_REAL),
+                                              FI_FIELD(drift_state, sigma, FI_FIELD_REAL)};
 
 /* Row of the first observation from t on (n: none), and of the last one. */
 static size_t next_observed(const fi_history *past, size_t t)

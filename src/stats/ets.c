@@ -30,7 +30,7 @@ typedef struct ets_state {
     double *start_season, *season, *criteria; /* [m] by place, [m], [FI_ETS_FORMS] NaN = not tried */
     size_t n_season, n_criteria, season_ignored;
 } ets_state;
-static const fi_field ets_fields[] = {
+static const fi_state_field ets_fields[] = {
     FI_FIELD_STRING(ets_state, form),
     FI_FIELD(ets_state, alpha, FI_FIELD_REAL),
     FI_FIELD(ets_state, beta, FI_FIELD_REAL),

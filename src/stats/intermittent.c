@@ -37,7 +37,7 @@ typedef struct demand_state {
     size_t n_sizes;
     double *sizes; /* [n_sizes] demands of the history */
 } demand_state;
-static const fi_field demand_fields[] = {
+static const fi_state_field demand_fields[] = {
     FI_FIELD(demand_state, level, FI_FIELD_REAL), FI_FIELD(demand_state, probability, FI_FIELD_REAL),
     FI_FIELD(demand_state, alpha, FI_FIELD_REAL), FI_FIELD(demand_state, alpha_interval, FI_FIELD_REAL),
     FI_FIELD_ARRAY(demand_state, sizes, n_sizes)};

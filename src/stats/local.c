@@ -95,7 +95,7 @@ void fi_local_release_state(const fi_local_method *method, void *state)
         if (method->fields[i].type == FI_FIELD_REALS) fi_free(*(double **)at(state, method->fields[i].offset));
 }
 
-static json_t *field_json(const fi_field *f, const void *state)
+static json_t *field_json(const fi_state_field *f, const void *state)
 {
     const void *value = at(state, f->offset);
     switch (f->type) {
@@ -128,20 +128,20 @@ ftl_status fi_local_save_state(const fi_local_method *method, const void *state,
 }
 
 /* An array, whose length must be that of the arrays before it that share its count. */
-static ftl_status load_reals(const fi_local_method *method, const fi_field *f, const json_t *object, void *state,
+static ftl_status load_reals(const fi_local_method *method, const fi_state_field *f, const json_t *object, void *state,
                              ftl_error *err)
 {
     size_t n = 0, *count = at(state, f->count);
     ftl_status st = fi_json_get_reals(object, f->name, at(state, f->offset), &n, err);
     if (st) return st;
-    for (const fi_field *g = method->fields; g < f; g++)
+    for (const fi_state_field *g = method->fields; g < f; g++)
         if (g->type == FI_FIELD_REALS && g->count == f->count && n != *count)
             return fi_fail(err, FTL_EDATA, "keys '%s' and '%s' must be arrays of one length", g->name, f->name);
     *count = n;
     return FTL_OK;
 }
 
-static ftl_status load_field(const fi_local_method *method, const fi_field *f, const json_t *object, void *state,
+static ftl_status load_field(const fi_local_method *method, const fi_state_field *f, const json_t *object, void *state,
                              ftl_error *err)
 {
     void *value = at(state, f->offset);

@@ -30,19 +30,19 @@ typedef struct fi_ahead {
 } fi_ahead;
 
 /* One field of a method's state, for JSON and explanations. */
-typedef enum fi_field_type {
+typedef enum fi_state_field_type {
     FI_FIELD_REAL,  /* double */
     FI_FIELD_COUNT, /* size_t */
     FI_FIELD_FLAG,  /* bool */
     FI_FIELD_TEXT,  /* char[length] within the state, zero-terminated */
     FI_FIELD_REALS, /* double *, owned (fi_free), `count` says where the size_t with its length lies */
-} fi_field_type;
-typedef struct fi_field {
+} fi_state_field_type;
+typedef struct fi_state_field {
     const char *name;
-    fi_field_type type;
+    fi_state_field_type type;
     size_t offset, count; /* count: REALS, offset of the length; TEXT, its capacity */
     bool hidden;          /* left out of explanations (long arrays) */
-} fi_field;
+} fi_state_field;
 #define FI_FIELD(type, field, kind)                                                                                    \
     {                                                                                                                  \
 #field, kind, offsetof(type, field), 0, false                                                                  \
@@ -70,7 +70,7 @@ typedef enum fi_season_use {
 typedef struct fi_local_method {
     const char *name;
     size_t state_size;
-    const fi_field *fields;
+    const fi_state_field *fields;
     size_t n_fields;
     fi_season_use season_use;
     bool takes_regressors; /* all columns but cap and floor; the forecaster then says FTL_TAKES_REGRESSORS */

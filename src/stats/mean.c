@@ -26,7 +26,7 @@ typedef struct mean_state {
     double sigma;
     double *means, *counts; /* [season] of the steps ahead: the mean, and of how many observations */
 } mean_state;
-static const fi_field mean_fields[] = {
+static const fi_state_field mean_fields[] = {
     FI_FIELD(mean_state, window, FI_FIELD_COUNT), FI_FIELD(mean_state, sigma, FI_FIELD_REAL),
     FI_FIELD_ARRAY(mean_state, means, season), FI_FIELD_ARRAY(mean_state, counts, season)};
 

@@ -19,7 +19,7 @@
 typedef struct naive_state {
     double sigma;
 } naive_state;
-static const fi_field naive_fields[] = {FI_FIELD(naive_state, sigma, FI_FIELD_REAL)};
+static const fi_state_field naive_fields[] = {FI_FIELD(naive_state, sigma, FI_FIELD_REAL)};
 
 /* The latest observation at the place of step h < season ahead, and in *seasons how many seasons before that step it
  * lies; NaN if that place was never observed. */

@@ -48,7 +48,7 @@ typedef struct theta_state {
     size_t season;
     double *effects; /* [season] of row t at t mod season; none of a series without season */
 } theta_state;
-static const fi_field theta_fields[] = {
+static const fi_state_field theta_fields[] = {
     FI_FIELD_STRING(theta_state, form),
     FI_FIELD(theta_state, dynamic, FI_FIELD_FLAG),
     FI_FIELD(theta_state, seasonal, FI_FIELD_FLAG),
