@@ -21,7 +21,6 @@ typedef struct cut {
 } cut;
 
 typedef struct evaluation {
-    const ftl_panel *panel;
     const ftl_dataset *set;
     size_t season, window, n_samples;
     const double *const *y; /* of the cut at hand */
@@ -245,7 +244,7 @@ ftl_status ftl_evaluate(const ftl_config *config, const ftl_panel *panel, const 
     ftl_status st = check_dataset(set, windows, err);
     if (!st && config) st = ftl_config_capabilities(config, &abilities, err);
     if (st) return st;
-    evaluation e = {.panel = panel, .set = set, .season = scoring_season(panel, set), .scores = out};
+    evaluation e = {.set = set, .season = scoring_season(panel, set), .scores = out};
     e.each = each;
     e.user = user;
     e.progress = args->progress;

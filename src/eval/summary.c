@@ -103,19 +103,25 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Geometric mean of the scores of one model, and its interval over sets drawn anew; the same draws for every model. */
-static void aggregate(ftl_summary *s, size_t m, size_t k, uint64_t seed)
+/* Geometric mean of the scores of one model. */
+static void aggregate(ftl_summary *s, size_t m, size_t k)
 {
-    ftl_standing *standing = &s->standings[m];
     const double *relative = row_of(s, k, m);
     double sum = 0;
     for (size_t i = 0; i < s->n_sets; i++) sum += isnan(relative[i]) ? 0 : log(relative[i]);
-    standing->score[k] = exp(sum / (double)standing->n_sets);
+    s->standings[m].score[k] = exp(sum / (double)s->standings[m].n_sets);
+}
+
+/* Its interval over sets drawn anew; the same draws for every model. */
+static void find_interval(ftl_summary *s, size_t m, size_t k, uint64_t seed)
+{
+    ftl_standing *standing = &s->standings[m];
+    const double *relative = row_of(s, k, m);
     for (size_t b = 0; b < BOOTSTRAPS; b++) {
         fi_rng rng;
         size_t drawn = 0;
+        double sum = 0;
         fi_rng_init(&rng, seed, 0, b);
-        sum = 0;
         for (size_t i = 0; i < s->n_sets; i++) {
             double x = relative[(size_t)(fi_rng_uniform(&rng) * (double)s->n_sets)];
             if (isnan(x)) continue;
@@ -183,14 +189,17 @@ ftl_status ftl_results_summarise(const ftl_results *results, const char *baselin
         for (size_t m = 0; m < s->n_models; m++) {
             s->standings[m] = (ftl_standing){.model = s->standings[m].model};
             read_model(s, m, baseline);
-            for (size_t k = 0; k < FTL_N_METRICS; k++) aggregate(s, m, k, seed);
+            for (size_t k = 0; k < FTL_N_METRICS; k++) aggregate(s, m, k);
         }
         if (!pass) qsort(s->standings, s->n_models, sizeof *s->standings, by_score);
     }
     for (size_t m = 0; m < s->n_models; m++) s->n_complete += s->standings[m].n_sets == s->n_sets;
     for (size_t k = 0; k < FTL_N_METRICS; k++) {
         rank_models(s, k);
-        for (size_t m = 0; m < s->n_models; m++) count_wins(s, m, k);
+        for (size_t m = 0; m < s->n_models; m++) {
+            find_interval(s, m, k, seed);
+            count_wins(s, m, k);
+        }
     }
     *out = s;
     return FTL_OK;
